@@ -1,0 +1,1 @@
+//! The binding: JavaScript values to engine types and back, no logic.
