@@ -1,1 +1,3 @@
-//! (being written)
+//! The servers: sockets, wire formats and the tracker's policy, joined.
+
+pub mod events;

@@ -41,8 +41,6 @@ pub(super) fn serve(
 }
 
 fn register(socket: &Socket) -> io::Result<UdpSocket> {
-    #[cfg(windows)]
-    ignore_resets(socket)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket.try_clone()?.into())
 }
@@ -88,7 +86,8 @@ fn receive(socket: &UdpSocket, packet: &mut [u8]) -> Received {
         Ok(received) => Ok(received),
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock => Err(ControlFlow::Break(None)),
-            // ICMP errors of earlier answers are reported here on some systems.
+            // ICMP errors of earlier answers are reported here on some systems; on Windows as a
+            // reset each, which costs one call and no packet.
             io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::HostUnreachable
