@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn url_data_is_bounded() {
         let mut options = Vec::new();
-        write_url_data(&mut options, &[b'a'; 60_000]);
+        write_url_data(&mut options, &vec![b'a'; 60_000]);
         let data = url_data(&options);
         assert!(data.len() <= MAX_URL_DATA && data.len() > MAX_URL_DATA - 255);
     }
