@@ -94,6 +94,13 @@ pub struct Failure {
     pub source: Option<io::Error>,
 }
 
+impl Failure {
+    /// A failure that the system reports; `what` says at which call.
+    pub(super) fn system(what: &str, source: io::Error) -> Self {
+        Self { code: "ERR_TRACKER_SYSTEM", message: format!("{what}: {source}"), source: Some(source) }
+    }
+}
+
 /// The way from the engine to the user's code.
 pub trait EventSink: Send + Sync + 'static {
     /// Events wait: call [`EventQueue::take`] soon, from wherever you like. Must not block.
