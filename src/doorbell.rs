@@ -1,8 +1,6 @@
-use std::sync::OnceLock;
-
 use napi::{
-    Env, Result, Status,
-    bindgen_prelude::{Function, FnArgs},
+    Result, Status,
+    bindgen_prelude::Function,
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 
@@ -14,7 +12,11 @@ pub type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Makes a doorbell that calls `function`.
 pub fn doorbell(function: &Function<'_, (), ()>) -> Result<Doorbell> {
-    function.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()
+    function
+        .build_threadsafe_function()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .build()
 }
 
 /// Rings it. A call that fails was made while Node tears down: nobody is left to hear it.

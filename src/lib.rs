@@ -4,7 +4,10 @@
 //! classes out of it.
 
 // Node calls these functions; nothing in Rust does.
-#![expect(missing_docs, reason = "documented where users see it: lib/ and index.d.ts")]
+#![expect(
+    missing_docs,
+    reason = "documented where users see it: lib/ and index.d.ts"
+)]
 
 mod doorbell;
 mod server;

@@ -1,7 +1,5 @@
 'use strict'
 
-const { trackerError } = require('../errors')
-
 const DEFAULT_INTERVAL_MS = 10 * 60 * 1000
 const DEFAULT_PEERS_CACHE_TTL_MS = 20 * 60 * 1000
 const MAX_MS = 2 ** 31 - 1
@@ -89,6 +87,6 @@ function pathPrefix (opts) {
 }
 
 function invalid (name, expected) {
-  const error = trackerError(`Option \`${name}\` must be ${expected}`, 'ERR_TRACKER_INVALID_OPTION')
-  return Object.setPrototypeOf(error, TypeError.prototype)
+  return Object.assign(
+    new TypeError(`Option \`${name}\` must be ${expected}`), { code: 'ERR_TRACKER_INVALID_OPTION' })
 }

@@ -66,16 +66,30 @@ impl NativeBindings {
 
 impl NativeBinding {
     fn into_engine(self) -> Result<(FamilyAddrs, u16)> {
-        let v4 = self.v4.map(|text| text.parse()).transpose().map_err(bad_address)?;
+        let v4 = self
+            .v4
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(bad_address)?;
         let v6 = self.v6.map(|text| parse_scoped(&text)).transpose()?;
-        Ok((FamilyAddrs { v4, v6, v6_optional: self.v6_optional }, self.port))
+        Ok((
+            FamilyAddrs {
+                v4,
+                v6,
+                v6_optional: self.v6_optional,
+            },
+            self.port,
+        ))
     }
 }
 
 /// `fe80::1%2`: an address and, for a link-local one, the number of its interface.
 fn parse_scoped(text: &str) -> Result<(std::net::Ipv6Addr, u32)> {
     let (address, scope) = text.split_once('%').unwrap_or((text, "0"));
-    Ok((address.parse().map_err(bad_address)?, scope.parse().map_err(bad_address)?))
+    Ok((
+        address.parse().map_err(bad_address)?,
+        scope.parse().map_err(bad_address)?,
+    ))
 }
 
 fn bad_address(error: impl std::fmt::Display) -> Error {
@@ -108,7 +122,10 @@ impl NativeBound {
             },
             StartError::System { what, source } => system_error(what, &source),
         };
-        Self { error: Some(error), ..Self::default() }
+        Self {
+            error: Some(error),
+            ..Self::default()
+        }
     }
 }
 

@@ -98,15 +98,23 @@ impl NativeServer {
     pub fn close(&self, done: Function<'_, (), ()>) -> Result<()> {
         self.events.close();
         let done = doorbell(&done)?;
-        let server = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let server = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Node's thread never waits for others.
-        let joined = thread::Builder::new().name("tracker-close".to_owned()).spawn(move || {
-            if let Some(server) = server {
-                server.join();
-            }
-            ring(&done);
-        });
-        joined.map(drop).map_err(|error| napi::Error::from_reason(error.to_string()))
+        let joined = thread::Builder::new()
+            .name("tracker-close".to_owned())
+            .spawn(move || {
+                if let Some(server) = server {
+                    server.join();
+                }
+                ring(&done);
+            });
+        joined
+            .map(drop)
+            .map_err(|error| napi::Error::from_reason(error.to_string()))
     }
 
     #[napi(catch_unwind)]
@@ -118,12 +126,19 @@ impl NativeServer {
     #[napi(catch_unwind)]
     pub fn take_events(&self, most: u32) -> NativeEvents {
         let events = self.events.take(most as usize);
-        NativeEvents { count: events.len() as u32, records: records::encode(&events).into() }
+        NativeEvents {
+            count: events.len() as u32,
+            records: records::encode(&events).into(),
+        }
     }
 
     #[napi(catch_unwind)]
     pub fn torrents(&self) -> Vec<String> {
-        self.tracker.store().info_hashes().iter().map(ToString::to_string).collect()
+        self.tracker
+            .info_hashes()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[napi(catch_unwind)]
@@ -139,12 +154,16 @@ impl NativeServer {
 
     #[napi(catch_unwind)]
     pub fn remove_torrent(&self, info_hash: String) -> bool {
-        info_hash.parse().is_ok_and(|info_hash| self.tracker.store().remove(&info_hash))
+        info_hash
+            .parse()
+            .is_ok_and(|info_hash| self.tracker.store().remove(&info_hash))
     }
 
     #[napi(catch_unwind)]
     pub fn peers(&self, info_hash: String) -> Vec<NativePeer> {
-        let Ok(info_hash) = info_hash.parse() else { return Vec::new() };
+        let Ok(info_hash) = info_hash.parse() else {
+            return Vec::new();
+        };
         let peers = self.tracker.store().peers_of(&info_hash);
         peers.into_iter().map(NativePeer::from).collect()
     }
@@ -154,7 +173,10 @@ impl NativeServer {
         let info_hash = info_hash.parse().ok()?;
         let addr = PeerAddr::from(addr.parse::<std::net::SocketAddr>().ok()?);
         let peers = self.tracker.store().peers_of(&info_hash);
-        peers.into_iter().find(|peer| peer.addr == addr).map(NativePeer::from)
+        peers
+            .into_iter()
+            .find(|peer| peer.addr == addr)
+            .map(NativePeer::from)
     }
 }
 

@@ -34,14 +34,24 @@ impl NativeServerOptions {
         let tracker = TrackerConfig::default();
         let swarm = SwarmConfig {
             max_peers_per_swarm: self.max_peers_per_swarm.map(|most| most as usize),
-            max_torrents: self.max_torrents.map_or(tracker.swarm.max_torrents, |most| most as usize),
-            max_peers: self.max_peers.map_or(tracker.swarm.max_peers, |most| most as usize),
+            max_torrents: self
+                .max_torrents
+                .map_or(tracker.swarm.max_torrents, |most| most as usize),
+            max_peers: self
+                .max_peers
+                .map_or(tracker.swarm.max_peers, |most| most as usize),
             peer_ttl: millis(self.peer_ttl_ms),
-            completed_ttl: self.completed_ttl_ms.map_or(tracker.swarm.completed_ttl, millis),
+            completed_ttl: self
+                .completed_ttl_ms
+                .map_or(tracker.swarm.completed_ttl, millis),
             ..tracker.swarm
         };
-        let max_numwant = self.max_numwant.map_or(tracker.max_numwant, |most| most as usize);
-        let limit = self.full_scrape_limit.map_or(tracker.full_scrape_limit, |most| most as usize);
+        let max_numwant = self
+            .max_numwant
+            .map_or(tracker.max_numwant, |most| most as usize);
+        let limit = self
+            .full_scrape_limit
+            .map_or(tracker.full_scrape_limit, |most| most as usize);
         let server = ServerOptions::default();
         let tracker = TrackerConfig {
             interval: millis(self.interval_ms),
@@ -55,18 +65,23 @@ impl NativeServerOptions {
         };
         let (receive, send) = server.udp_buffers;
         let server = ServerOptions {
-            threads: self.threads.map_or(server.threads, |threads| threads as usize),
+            threads: self
+                .threads
+                .map_or(server.threads, |threads| threads as usize),
             portable: self.portable.unwrap_or(server.portable),
             trust_proxy: self.trust_proxy.unwrap_or(server.trust_proxy),
             trust_udp_ip: self.trust_udp_ip.unwrap_or(server.trust_udp_ip),
             connection_id_lifetime: self
                 .connection_id_lifetime_ms
                 .map_or(server.connection_id_lifetime, millis),
-            max_connections: self.max_connections.map_or(server.max_connections, |most| most as usize),
+            max_connections: self
+                .max_connections
+                .map_or(server.max_connections, |most| most as usize),
             idle_timeout: self.idle_timeout_ms.map_or(server.idle_timeout, millis),
             path_prefix: self.path_prefix.unwrap_or(server.path_prefix),
             udp_buffers: (
-                self.udp_receive_buffer.map_or(receive, |bytes| bytes as usize),
+                self.udp_receive_buffer
+                    .map_or(receive, |bytes| bytes as usize),
                 self.udp_send_buffer.map_or(send, |bytes| bytes as usize),
             ),
         };

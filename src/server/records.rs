@@ -59,7 +59,10 @@ fn encode_warning(out: &mut Vec<u8>, warning: &Warning) {
     out.push(WARNING);
     bytes(out, warning.code.as_bytes());
     bytes(out, warning.message.as_bytes());
-    let from = warning.from.map(|from| from.to_string()).unwrap_or_default();
+    let from = warning
+        .from
+        .map(|from| from.to_string())
+        .unwrap_or_default();
     bytes(out, from.as_bytes());
     let left_out = u32::try_from(warning.left_out).unwrap_or(u32::MAX);
     out.extend_from_slice(&left_out.to_le_bytes());

@@ -22,8 +22,15 @@ impl Context {
         // A part of a second counts as one, as in the original.
         let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
         // Signed in most clients.
-        let interval_secs = u32::try_from(secs).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32);
-        Self { tracker, events, options, interval_secs }
+        let interval_secs = u32::try_from(secs)
+            .unwrap_or(u32::MAX)
+            .clamp(1, i32::MAX as u32);
+        Self {
+            tracker,
+            events,
+            options,
+            interval_secs,
+        }
     }
 }
 
@@ -68,5 +75,7 @@ impl Default for ServerOptions {
 
 /// As many as the process may use (affinity and cgroups count), but at most 8: an addon is a guest.
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(8)
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8)
 }

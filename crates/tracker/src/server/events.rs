@@ -97,7 +97,11 @@ pub struct Failure {
 impl Failure {
     /// A failure that the system reports; `what` says at which call.
     pub(super) fn system(what: &str, source: io::Error) -> Self {
-        Self { code: "ERR_TRACKER_SYSTEM", message: format!("{what}: {source}"), source: Some(source) }
+        Self {
+            code: "ERR_TRACKER_SYSTEM",
+            message: format!("{what}: {source}"),
+            source: Some(source),
+        }
     }
 }
 

@@ -7,4 +7,4 @@ mod running;
 mod udp;
 
 pub use context::ServerOptions;
-pub use running::{Bindings, Server, StartError};
+pub use running::{Addrs, Bindings, Server, StartError};

@@ -87,13 +87,27 @@ impl Server {
     ) -> Result<Self, StartError> {
         let threads = options.threads.clamp(1, 64);
         // Elsewhere, and in the portable way, one socket per family serves all threads.
-        let spread = if cfg!(target_os = "linux") && !options.portable { threads } else { 1 };
-        let http = bindings.http.map(|(addrs, port)| bind_tcp(addrs, port, spread)).transpose()?;
-        let udp = bindings.udp.map(|(addrs, port)| bind_udp(addrs, port, spread)).transpose()?;
+        let spread = if cfg!(target_os = "linux") && !options.portable {
+            threads
+        } else {
+            1
+        };
+        let http = bindings
+            .http
+            .map(|(addrs, port)| bind_tcp(addrs, port, spread))
+            .transpose()?;
+        let udp = bindings
+            .udp
+            .map(|(addrs, port)| bind_udp(addrs, port, spread))
+            .transpose()?;
         let addrs = addrs(http.as_ref(), udp.as_ref());
         let context = Arc::new(Context::new(tracker, Arc::clone(&events), options));
-        let mut server =
-            Self { events, addrs, stops: Vec::new(), threads: Mutex::default() };
+        let mut server = Self {
+            events,
+            addrs,
+            stops: Vec::new(),
+            threads: Mutex::default(),
+        };
         if let Some(sockets) = udp {
             server.start_udp(&context, sockets)?;
         }
@@ -143,21 +157,28 @@ impl Server {
         let (receive, send) = options.udp_buffers;
         let (mut v4, mut v6) = (sockets.v4.into_iter(), sockets.v6.into_iter());
         loop {
-            let sockets = udp::Sockets { v4: v4.next(), v6: v6.next() };
+            let sockets = udp::Sockets {
+                v4: v4.next(),
+                v6: v6.next(),
+            };
             if sockets.v4.is_none() && sockets.v6.is_none() {
                 return Ok(());
             }
             for socket in [&sockets.v4, &sockets.v6].into_iter().flatten() {
                 udp::set_buffer_sizes(socket, receive, send);
             }
-            let stop = udp::Stop::new(options.portable)
-                .map_err(|source| StartError::System { what: "eventfd", source })?;
+            let stop = udp::Stop::new(options.portable).map_err(|source| StartError::System {
+                what: "eventfd",
+                source,
+            })?;
             let seed = u64::from_ne_bytes(random()?);
             let (context, ids) = (Arc::clone(context), ids.clone());
             self.stops.push(Stop::Udp(stop.clone()));
             self.spawn("tracker-udp", move || {
                 let mut handler = UdpHandler::new(Arc::clone(&context), ids, seed);
-                supervise(&context.events, || udp::serve(&sockets, &stop, &mut handler));
+                supervise(&context.events, || {
+                    udp::serve(&sockets, &stop, &mut handler)
+                });
             })?;
         }
     }
@@ -187,8 +208,14 @@ impl Server {
         let handle = thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
-            .map_err(|source| StartError::System { what: "thread", source })?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+            .map_err(|source| StartError::System {
+                what: "thread",
+                source,
+            })?;
+        self.threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(handle);
         Ok(())
     }
 }
@@ -240,7 +267,10 @@ fn addrs(http: Option<&PortSockets>, udp: Option<&PortSockets>) -> Addrs {
         http6: http.and_then(|sockets| sockets.v6_addr),
         udp4: udp.and_then(|sockets| sockets.v4_addr),
         udp6: udp.and_then(|sockets| sockets.v6_addr),
-        no_ipv6: [http, udp].into_iter().flatten().any(|sockets| sockets.v6_missing.is_some()),
+        no_ipv6: [http, udp]
+            .into_iter()
+            .flatten()
+            .any(|sockets| sockets.v6_missing.is_some()),
     }
 }
 

@@ -1,10 +1,6 @@
 //! UDP (BEP 15): datagrams to the tracker and back.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use super::{
     context::Context,
@@ -63,7 +59,11 @@ impl UdpHandler {
         } else {
             from.ip()
         };
-        let port = if request.port == 0 { from.port() } else { request.port };
+        let port = if request.port == 0 {
+            from.port()
+        } else {
+            request.port
+        };
         let announce = Announce {
             info_hash: request.info_hash,
             peer_id: request.peer_id,
@@ -75,7 +75,11 @@ impl UdpHandler {
         let v4 = from.is_ipv4();
         let most = if v4 { MAX_PEERS_V4 } else { MAX_PEERS_V6 };
         let numwant = Some(i64::from(request.num_want));
-        let mut sink = Answer { request, interval: self.context.interval_secs, reply };
+        let mut sink = Answer {
+            request,
+            interval: self.context.interval_secs,
+            reply,
+        };
         self.context.tracker.announce(
             &announce,
             numwant,
@@ -103,13 +107,19 @@ impl UdpHandler {
 
     /// Silence: an answer to a packet whose sender may be forged hits somebody else.
     fn reject(&self, error: RequestError, from: SocketAddr) {
-        self.context.events.warn(self.now, "ERR_TRACKER_BAD_REQUEST", Some(from), || error.to_string());
+        self.context
+            .events
+            .warn(self.now, "ERR_TRACKER_BAD_REQUEST", Some(from), || {
+                error.to_string()
+            });
     }
 
     fn reject_connection_id(&self, from: SocketAddr) {
-        self.context.events.warn(self.now, "ERR_TRACKER_CONNECTION_ID", Some(from), || {
-            "received packet with invalid connection id".to_owned()
-        });
+        self.context
+            .events
+            .warn(self.now, "ERR_TRACKER_CONNECTION_ID", Some(from), || {
+                "received packet with invalid connection id".to_owned()
+            });
     }
 }
 
@@ -117,6 +127,11 @@ impl Handler for UdpHandler {
     fn tick(&mut self) {
         self.now = clock::timestamp();
         self.context.tracker.housekeep(self.now);
+    }
+
+    fn idle(&mut self) {
+        self.now = clock::timestamp();
+        while self.context.tracker.housekeep(self.now) {}
     }
 
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {

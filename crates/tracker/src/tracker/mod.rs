@@ -4,22 +4,24 @@
 //! come, what is listed in a full scrape. Knows no bytes and no sockets.
 
 mod config;
+mod pace;
 
 pub use config::TrackerConfig;
 
+use self::pace::Pace;
 use crate::{
     swarm::{Announce, Outcome, PeerSink, Store, SwarmStats, Wanted},
     types::{InfoHash, Timestamp},
 };
 
-/// Torrents that one housekeeping step looks at, at most.
-const EXPIRE_BUDGET: usize = 256;
+/// Peers of large swarms that one housekeeping step looks at, at most: some 20 microseconds.
+const EXPIRE_BUDGET: usize = 2048;
 
 /// A tracker: its rules and its store.
-#[derive(Debug)]
 pub struct Tracker {
     config: TrackerConfig,
     store: Store,
+    pace: Pace,
 }
 
 /// Which peers the transport of an announce can carry.
@@ -42,7 +44,12 @@ impl Tracker {
     /// An empty tracker.
     pub fn new(config: TrackerConfig) -> Self {
         let store = Store::new(config.swarm.clone());
-        Self { config, store }
+        let pace = Pace::new(store.pages(), config.swarm.peer_ttl);
+        Self {
+            config,
+            store,
+            pace,
+        }
     }
 
     /// Its rules.
@@ -67,8 +74,11 @@ impl Tracker {
         rng: &mut fastrand::Rng,
         sink: &mut impl PeerSink,
     ) -> Outcome {
-        let wanted =
-            Wanted { v4: carries.v4, v6: carries.v6, count: self.peers_wanted(numwant).min(carries.most) };
+        let wanted = Wanted {
+            v4: carries.v4,
+            v6: carries.v6,
+            count: self.peers_wanted(numwant).min(carries.most),
+        };
         self.store.announce(announce, wanted, now, rng, sink)
     }
 
@@ -79,18 +89,33 @@ impl Tracker {
 
     /// All torrents, as a scrape without a hash asks for, if the rules allow so many.
     pub fn full_scrape(&self) -> Result<Vec<InfoHash>, FullScrapeRefused> {
-        // The second look is at what was really collected: others announce meanwhile.
         let limit = self.config.full_scrape_limit;
-        if self.store.counts().torrents > limit {
+        if self.store.torrents() > limit {
             return Err(FullScrapeRefused);
         }
-        let info_hashes = self.store.info_hashes();
-        if info_hashes.len() > limit { Err(FullScrapeRefused) } else { Ok(info_hashes) }
+        let mut info_hashes = self.info_hashes();
+        // Others announce meanwhile.
+        info_hashes.truncate(limit);
+        Ok(info_hashes)
     }
 
-    /// One small step of dropping silent peers. Called by every thread between its batches.
-    pub fn housekeep(&self, now: Timestamp) {
-        self.store.expire(now, EXPIRE_BUDGET);
+    /// All torrents, in no order.
+    pub fn info_hashes(&self) -> Vec<InfoHash> {
+        let pages = 0..self.store.pages();
+        pages
+            .flat_map(|page| self.store.page(page))
+            .map(|(info_hash, _)| info_hash)
+            .collect()
+    }
+
+    /// One small step of dropping silent peers, if one is due; whether more are. Called by every
+    /// thread between its batches, so that there is never a pause in which announces wait.
+    pub fn housekeep(&self, now: Timestamp) -> bool {
+        let due = self.pace.take(now);
+        if due {
+            self.store.expire(now, EXPIRE_BUDGET);
+        }
+        due
     }
 
     fn peers_wanted(&self, numwant: Option<i64>) -> usize {
@@ -109,16 +134,25 @@ mod tests {
     #[test]
     fn numwant_rules() {
         let tracker = Tracker::new(TrackerConfig::default());
-        for (numwant, peers) in
-            [(None, 50), (Some(-1), 50), (Some(0), 0), (Some(1), 1), (Some(82), 82), (Some(83), 82), (Some(i64::MAX), 82)]
-        {
+        for (numwant, peers) in [
+            (None, 50),
+            (Some(-1), 50),
+            (Some(0), 0),
+            (Some(1), 1),
+            (Some(82), 82),
+            (Some(83), 82),
+            (Some(i64::MAX), 82),
+        ] {
             assert_eq!(tracker.peers_wanted(numwant), peers, "{numwant:?}");
         }
     }
 
     #[test]
     fn full_scrape_is_refused_over_its_limit() {
-        let tracker = Tracker::new(TrackerConfig { full_scrape_limit: 1, ..TrackerConfig::default() });
+        let tracker = Tracker::new(TrackerConfig {
+            full_scrape_limit: 1,
+            ..TrackerConfig::default()
+        });
         let mut rng = fastrand::Rng::with_seed(1);
         let now = Timestamp::from_secs(10);
         for number in 0..2_u8 {
@@ -130,7 +164,11 @@ mod tests {
                 event: crate::types::AnnounceEvent::Started,
                 left: Some(1),
             };
-            let carries = Carries { v4: true, v6: true, most: 50 };
+            let carries = Carries {
+                v4: true,
+                v6: true,
+                most: 50,
+            };
             tracker.announce(&announce, None, carries, now, &mut rng, &mut ());
         }
         assert_eq!(tracker.full_scrape(), Err(FullScrapeRefused));

@@ -82,7 +82,7 @@ pub(super) fn serve(sockets: &Sockets, stop: &Waker, handler: &mut impl Handler)
             return Err(error);
         }
         if ready == 0 {
-            handler.tick();
+            handler.idle();
             continue;
         }
         let (families, wake) = polled.split_at(sockets.len());

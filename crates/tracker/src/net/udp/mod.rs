@@ -22,9 +22,11 @@ const MAX_BATCHES: usize = 8;
 
 /// What a datagram loop calls.
 pub trait Handler {
-    /// Called before the packets of a batch, and when there was nothing to do for a while: the
-    /// place to look at the clock and to do a small piece of housekeeping.
+    /// Called before the packets of a batch: the place to look at the clock.
     fn tick(&mut self);
+
+    /// Called about once a second while there is nothing to do.
+    fn idle(&mut self);
 
     /// One datagram. What is appended to `reply` goes back to where it came from; nothing
     /// appended, nothing sent.
@@ -121,6 +123,8 @@ mod tests {
         fn tick(&mut self) {
             self.ticks += 1;
         }
+
+        fn idle(&mut self) {}
 
         fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
             if !packet.is_empty() {

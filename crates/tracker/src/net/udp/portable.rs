@@ -34,7 +34,7 @@ pub(super) fn serve(
                 _ = stop.wait_for(|&stop| stop) => return Ok(()),
                 () = readable(v4.as_ref()) => drain(v4.as_ref(), handler, &mut reply),
                 () = readable(v6.as_ref()) => drain(v6.as_ref(), handler, &mut reply),
-                _ = tick.tick() => handler.tick(),
+                _ = tick.tick() => handler.idle(),
             }
         }
     })

@@ -14,7 +14,9 @@ use std::{
 };
 
 use http_body_util::Full;
-use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -35,6 +37,9 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// Pause after the process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Time between rounds of housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
 /// Answers one request; shared by the connections of a thread.
 pub(super) trait Service: 'static {
     /// The answer to `request`, from the connection of `remote`.
@@ -46,6 +51,9 @@ pub(super) trait Service: 'static {
 
     /// A listening socket failed.
     fn accept_failed(&self, error: io::Error);
+
+    /// One small step of housekeeping; whether more are due.
+    fn housekeep(&self) -> bool;
 }
 
 /// What the threads of one server share about connections.
@@ -62,7 +70,11 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(most: usize, idle: Duration) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), most, idle })
+        Arc::new(Self {
+            open: AtomicUsize::new(0),
+            most,
+            idle,
+        })
     }
 }
 
@@ -84,7 +96,10 @@ pub(super) fn run<S: Service>(
     service: &Rc<S>,
     stop: &watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
     let local = LocalSet::new();
     let accepting = async {
         let spawn = |stream: TcpStream| spawn(stream, connections, service, stop);
@@ -123,10 +138,27 @@ pub(super) fn run<S: Service>(
             }
         }
     };
-    runtime.block_on(local.run_until(accepting))?;
+    runtime.block_on(local.run_until(async {
+        tokio::select! {
+            result = accepting => result,
+            () = housekeep(service) => Ok(()),
+        }
+    }))?;
     // What is left ends by itself within the grace: every connection watches `stop`.
     runtime.block_on(local);
     Ok(())
+}
+
+/// Keeps house once a second, letting connections in between the steps.
+async fn housekeep<S: Service>(service: &Rc<S>) {
+    let mut tick = time::interval(HOUSEKEEPING);
+    tick.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        while service.housekeep() {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 async fn accept_all<S: Service>(
@@ -179,7 +211,9 @@ fn spawn<S: Service>(
         return;
     }
     // Gone already, if this fails.
-    let Ok(remote) = stream.peer_addr() else { return };
+    let Ok(remote) = stream.peer_addr() else {
+        return;
+    };
     // An answer is one write, so there is nothing that Nagle's algorithm could gather.
     let _ = stream.set_nodelay(true);
     let (service, stop) = (Rc::clone(service), stop.clone());

@@ -36,9 +36,15 @@ impl HttpThreads {
     ) -> Vec<HttpThread> {
         let options = &context.options;
         let connections = Connections::new(options.max_connections, options.idle_timeout);
-        let thread = |source| HttpThread { source, connections: Arc::clone(&connections) };
+        let thread = |source| HttpThread {
+            source,
+            connections: Arc::clone(&connections),
+        };
         if listeners.len() > 1 || threads == 1 {
-            return listeners.into_iter().map(|own| thread(Source::Listeners(own))).collect();
+            return listeners
+                .into_iter()
+                .map(|own| thread(Source::Listeners(own)))
+                .collect();
         }
         let own = listeners.pop().unwrap_or_default();
         let (dealers, dealt): (Vec<_>, Vec<_>) =
