@@ -51,10 +51,13 @@ function isMusl () {
   return !process.report.getReport().header.glibcVersionRuntime
 }
 
-/** The first failure in the chain that is something else than a file that is not there. */
+/**
+ * The first failure in the chain that is something else than a file that is not there. The loader
+ * copies the errors without their codes, so the text has to tell.
+ */
 function refusal (error) {
   for (let at = error, depth = 0; at instanceof Error && depth < 32; at = at.cause, depth++) {
-    if (at.code === 'ERR_DLOPEN_FAILED') return at.message.split('\n')[0]
+    if (!/^Cannot find (?:module|native binding)/.test(at.message)) return at.message.split('\n')[0]
   }
   return null
 }
