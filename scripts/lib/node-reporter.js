@@ -5,41 +5,51 @@
 const path = require('node:path')
 const { inspect } = require('node:util')
 
+const SUMMARY = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /
+
 module.exports = async function * reporter (events) {
   const names = new Map()
   const output = new Map()
   for await (const { type, data } of events) {
     const file = data.file ? path.relative(process.cwd(), data.file) : ''
     if (type === 'test:start') {
-      const open = (names.get(file) ?? []).slice(0, data.nesting)
-      names.set(file, [...open, data.name])
-    } else if (type === 'test:stdout' || type === 'test:stderr') {
-      output.set(file, (output.get(file) ?? '') + data.message)
+      names.set(file, [...above(names, file, data), data.name])
+    } else if (['test:stdout', 'test:stderr', 'test:diagnostic'].includes(type)) {
+      // Diagnostics tell of errors thrown after the test that made them.
+      if (!SUMMARY.test(data.message)) output.set(file, (output.get(file) ?? '') + data.message.trimEnd() + '\n')
     } else if (type === 'test:pass' || type === 'test:fail') {
-      const above = (names.get(file) ?? []).slice(0, data.nesting)
-      const failed = type === 'test:fail' && data.todo === undefined
-      const record = { kind: kindOf(data, failed), name: [...above, data.name].join(' > '), file, line: data.line }
-      if (record.kind === 'skip') record.reason = reasonOf(data)
-      if (failed) {
-        record.error = describe(data.details.error)
+      const record = recordOf(type, data, file)
+      if (record === null) continue
+      record.name = [...above(names, file, data), record.name].join(' > ')
+      if (record.kind === 'fail') {
         record.output = output.get(file)
         // Once is enough, however many tests of the file fail.
         output.delete(file)
       }
-      // A suite is only the sum of its tests, unless it fails by itself, in a hook.
-      const isSum = data.details.type === 'suite' || data.details.error?.failureType === 'subtestsFailed'
-      if (!isSum || isOwnFailure(data, failed)) yield JSON.stringify(record) + '\n'
+      yield JSON.stringify(record) + '\n'
     }
   }
 }
 
-function kindOf (data, failed) {
-  if (failed) return 'fail'
-  return data.skip !== undefined || data.todo !== undefined ? 'skip' : 'pass'
+/** The names of the tests and suites around this one. */
+function above (names, file, { nesting }) {
+  return (names.get(file) ?? []).slice(0, nesting)
 }
 
-function isOwnFailure (data, failed) {
-  return failed && data.details.error?.failureType !== 'subtestsFailed'
+/** What to report of a finished test, or `null` for one that is only the sum of others. */
+function recordOf (type, data, file) {
+  const { details, skip, todo, line } = data
+  const isFile = path.isAbsolute(data.name) && path.relative(process.cwd(), data.name) === file
+  const record = { name: isFile ? file : data.name, file, line: isFile ? undefined : line }
+  if (skip !== undefined || todo !== undefined) {
+    return { ...record, kind: 'skip', reason: reasonOf(data) }
+  }
+  if (type === 'test:fail') {
+    if (details.error?.failureType === 'subtestsFailed') return null
+    return { ...record, kind: 'fail', error: describe(details.error) }
+  }
+  if (isFile) return { ...record, kind: 'fail', error: 'no test ran in this file' }
+  return details.type === 'suite' ? null : { ...record, kind: 'pass' }
 }
 
 function reasonOf ({ skip, todo }) {
@@ -51,6 +61,5 @@ function reasonOf ({ skip, todo }) {
 /** The error that the test threw, rather than the runner's wrapper around it. */
 function describe (error) {
   const cause = error?.cause ?? error
-  if (cause instanceof Error) return inspect(cause, { depth: 4 })
-  return typeof cause === 'string' ? cause : inspect(cause)
+  return typeof cause === 'string' ? cause : inspect(cause, { depth: 4 })
 }

@@ -60,9 +60,11 @@ class CargoReader {
   }
 
   finish (failure) {
-    // No test failed, yet cargo did: it does not compile, or a test program crashed.
-    if (failure && this.#result.failed === 0) {
-      this.#result.failed = 1
+    // It does not compile, or a test program crashed or hung: then no summary tells.
+    const crashes = this.#stderr.filter(line => /process didn't exit successfully.*\(signal/.test(line)).length
+    const isExplained = this.#result.failed > 0 && crashes === 0 && /exited with code 101$/.test(failure)
+    if (failure && !isExplained) {
+      this.#result.failed += Math.max(crashes, 1)
       const firstError = this.#stderr.findIndex(line => /^(error|warning)/.test(line))
       this.#result.details = [...this.#stderr.slice(Math.max(firstError, this.#stderr.length - 300, 0)), failure].join('\n')
     }
@@ -98,8 +100,9 @@ class NodeReader {
 
   finish (failure) {
     const { passed, failed, skipped } = this.#result
-    if (failed === 0 && (failure || passed + skipped.length === 0)) {
-      this.#result.failed = 1
+    const isExplained = failed > 0 && /exited with code 1$/.test(failure)
+    if ((failure && !isExplained) || passed + failed + skipped.length === 0) {
+      this.#result.failed++
       this.#result.details = [...this.#other.slice(-300), failure ?? 'no test ran'].join('\n')
     }
     return this.#result

@@ -9,13 +9,16 @@ const { WholeReader, CargoReader, NodeReader } = require('./results')
 
 const CLIPPY = ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings']
 
+/** For a test and also for a whole test file: one that hangs is named, and the others still run. */
+const FILE_LIMIT_MS = 5 * 60 * 1000
+
 /**
  * `{ name, command, args, env, reader }` each, in the order in which they run; `needsAddon` marks those
  * that load the addon. `print` shows a failure as it happens.
  */
 function steps ({ quick, print }) {
   return [
-    cargo('rustfmt', ['fmt', '--all', '--check'], new WholeReader()),
+    cargo('rustfmt', ['fmt', '--all', '--check', '--', '--color', 'never'], new WholeReader()),
     node('JavaScript lint', ['node_modules/eslint/bin/eslint.js', '--max-warnings', '0', '.'], new WholeReader()),
     node('type tests', ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.json'], new WholeReader()),
     cargo('clippy', CLIPPY, new WholeReader()),
@@ -40,7 +43,8 @@ function tests (name, folder, print) {
   const files = fs.readdirSync(path.join(ROOT, folder)).filter(file => file.endsWith('.test.js')).sort()
   return {
     ...node(name, [
-      '--test', '--test-reporter=./scripts/lib/node-reporter.js', ...files.map(file => `${folder}/${file}`)
+      '--test', `--test-timeout=${FILE_LIMIT_MS}`, '--test-reporter=./scripts/lib/node-reporter.js',
+      ...files.map(file => `${folder}/${file}`)
     ], new NodeReader(print)),
     needsAddon: true
   }
