@@ -13,7 +13,8 @@ const { Progress } = require('./lib/progress')
 async function main () {
   const quick = process.argv.includes('--quick')
   const addonOnly = process.argv.includes('--addon-only')
-  if (!addonOnly) checkToolchain(['fmt', 'clippy'])
+  if (addonOnly) process.env.TRACKER_ADDON_ONLY = '1'
+  else checkToolchain(['fmt', 'clippy'])
   await installPackages()
 
   const progress = new Progress()

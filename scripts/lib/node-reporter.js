@@ -22,9 +22,10 @@ module.exports = async function * reporter (events) {
       if (record === null) continue
       record.name = [...above(names, file, data), record.name].join(' > ')
       if (record.kind === 'fail') {
-        record.output = output.get(file)
-        // Once is enough, however many tests of the file fail.
+        record.output = (output.get(file) ?? '') + (output.get('') ?? '')
+        // Once is enough, however many tests of the file fail. Diagnostics come without a file.
         output.delete(file)
+        output.delete('')
       }
       yield JSON.stringify(record) + '\n'
     }
