@@ -8,10 +8,10 @@ use napi::{
 ///
 /// Weak: it keeps no process alive. One call per batch, never per event: each costs JavaScript a
 /// scope, a microtask run and some microseconds.
-pub type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true>;
+pub(crate) type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Makes a doorbell that calls `function`.
-pub fn doorbell(function: &Function<'_, (), ()>) -> Result<Doorbell> {
+pub(crate) fn doorbell(function: &Function<'_, (), ()>) -> Result<Doorbell> {
     function
         .build_threadsafe_function()
         .callee_handled::<false>()
@@ -20,6 +20,6 @@ pub fn doorbell(function: &Function<'_, (), ()>) -> Result<Doorbell> {
 }
 
 /// Rings it. A call that fails was made while Node tears down: nobody is left to hear it.
-pub fn ring(doorbell: &Doorbell) {
+pub(crate) fn ring(doorbell: &Doorbell) {
     let _ = doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
 }

@@ -3,10 +3,9 @@
 //! The only Rust code that names napi. What it exports is private to `lib/`, which makes the public
 //! classes out of it.
 
-// Node calls these functions; nothing in Rust does.
 #![expect(
-    missing_docs,
-    reason = "documented where users see it: lib/ and index.d.ts"
+    clippy::needless_pass_by_value,
+    reason = "napi hands over owned values"
 )]
 
 mod doorbell;

@@ -3,7 +3,7 @@ use std::io::{Error, ErrorKind};
 /// The name that Node gives to a system error, such as `EADDRINUSE`, on every system alike.
 ///
 /// By kind, since numbers differ between systems; JavaScript looks up Node's own number and text.
-pub fn error_code(error: &Error) -> String {
+pub(crate) fn error_code(error: &Error) -> String {
     let name = match error.kind() {
         ErrorKind::AddrInUse => "EADDRINUSE",
         ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",

@@ -16,7 +16,7 @@ const ERROR: u8 = 3;
 /// A UDP record has some 130 bytes.
 const TYPICAL_RECORD: usize = 160;
 
-pub fn encode(events: &[Event]) -> Vec<u8> {
+pub(super) fn encode(events: &[Event]) -> Vec<u8> {
     let mut out = Vec::with_capacity(events.len() * TYPICAL_RECORD);
     for event in events {
         match event {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     context::{Context, ServerOptions},
     events::{EventQueue, Failure},
-    http::HttpThreads,
+    http::HttpThread,
     udp::UdpHandler,
 };
 use crate::{
@@ -191,7 +191,7 @@ impl Server {
     ) -> Result<(), StartError> {
         let stop = watch::Sender::new(false);
         let listeners = pair(sockets.v4, sockets.v6);
-        for thread in HttpThreads::new(context, listeners, threads) {
+        for thread in HttpThread::plan(context, listeners, threads) {
             let (context, stop) = (Arc::clone(context), stop.subscribe());
             let seed = u64::from_ne_bytes(random()?);
             self.spawn("tracker-http", move || {

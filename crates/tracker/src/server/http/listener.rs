@@ -104,9 +104,7 @@ pub(super) fn run<S: Service>(
     let accepting = async {
         let spawn = |stream: TcpStream| spawn(stream, connections, service, stop);
         match source {
-            Source::Listeners(listeners) => {
-                accept_all(listeners, service, stop, |stream| spawn(stream)).await
-            }
+            Source::Listeners(listeners) => accept_all(listeners, service, stop, spawn).await,
             Source::Dealer(listeners, threads) => {
                 let next = Cell::new(0);
                 accept_all(listeners, service, stop, |stream| {

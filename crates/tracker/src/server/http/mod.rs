@@ -23,20 +23,17 @@ pub(super) struct HttpThread {
     connections: Arc<Connections>,
 }
 
-/// The HTTP threads of a server.
-pub(super) struct HttpThreads;
-
-impl HttpThreads {
-    /// Shares the listeners out: a set for each thread where there are as many, else the first
+impl HttpThread {
+    /// The threads of a server. Shares the listeners out: a set for each thread where there are as many, else the first
     /// thread accepts and deals to the others.
-    pub(super) fn new(
+    pub(super) fn plan(
         context: &Context,
         mut listeners: Vec<Vec<Socket>>,
         threads: usize,
-    ) -> Vec<HttpThread> {
+    ) -> Vec<Self> {
         let options = &context.options;
         let connections = Connections::new(options.max_connections, options.idle_timeout);
-        let thread = |source| HttpThread {
+        let thread = |source| Self {
             source,
             connections: Arc::clone(&connections),
         };
@@ -53,9 +50,7 @@ impl HttpThreads {
             .chain(dealt.into_iter().map(|dealt| thread(Source::Dealt(dealt))))
             .collect()
     }
-}
 
-impl HttpThread {
     /// Serves until `stop`.
     pub(super) fn run(
         self,

@@ -76,7 +76,11 @@ impl HttpService {
                 code: "ERR_TRACKER_BAD_REQUEST",
                 reason: format!(
                     "invalid action in HTTP request: {}",
-                    echo(&head.uri.to_string())
+                    head.uri
+                        .to_string()
+                        .chars()
+                        .take(MAX_ECHO)
+                        .collect::<String>()
                 ),
             }),
         }
@@ -359,11 +363,6 @@ fn failure_body(reason: &str) -> Vec<u8> {
     let mut body = Vec::new();
     http::write_failure(&mut body, reason, None);
     body
-}
-
-/// The text up to a length that an answer can bear.
-fn echo(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_ECHO)]
 }
 
 #[cfg(test)]
