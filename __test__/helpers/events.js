@@ -61,4 +61,4 @@ const record = (emitter, ...names) => new Recorder(emitter, names)
 /** Calls `fn(cb)` and resolves with the callback's arguments, the error among them. */
 const callback = fn => new Promise(resolve => fn((...args) => resolve(args)))
 
-module.exports = { next, nextValue, record, callback }
+module.exports = { Recorder, callback, next, nextValue, record }

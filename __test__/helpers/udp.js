@@ -68,6 +68,18 @@ class UdpPeer {
     return reply.readUInt32BE(0) === 0 && reply.subarray(4, 8).equals(transactionId)
   }
 
+  /** True when `packet` got an error packet or no answer. */
+  async isRefused (packet) {
+    const transactionId = crypto.randomBytes(4)
+    this.send(packet)
+    this.send(connectRequest(transactionId))
+    for (;;) {
+      const reply = await this.receive()
+      if (reply.readUInt32BE(0) === 0) return reply.subarray(4, 8).equals(transactionId)
+      if (reply.readUInt32BE(0) !== 3) return false
+    }
+  }
+
   async announce (params) {
     if (!this.connectionId) await this.connect()
     return decodeReply(await this.exchange(announceRequest({ connectionId: this.connectionId, ...params })), this.family)
