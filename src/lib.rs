@@ -8,6 +8,7 @@
     reason = "napi hands over owned values"
 )]
 
+mod client;
 mod doorbell;
 mod server;
 mod system_error;

@@ -33,9 +33,9 @@ class Server extends EventEmitter {
     this.listening = false
     this.destroyed = false
     this.http = options.http ? new Listener() : null
-    this.udp = options.udp ? new Listener() : null
-    this.udp4 = this.udp
+    this.udp4 = options.udp ? new Listener() : null
     this.udp6 = options.udp ? new Listener() : null
+    this.udp = this.udp4 ?? undefined
 
     // The engine must not keep a server alive that the program has forgotten; while it listens the
     // program need not, since `openServers` holds it.
@@ -52,7 +52,7 @@ class Server extends EventEmitter {
     const { onlistening, http, udp } = parseListenArguments(args)
     this._listenCalled = true
     if (onlistening !== undefined) this.once('listening', onlistening)
-    if (this.http === null && this.udp === null) return
+    if (this.http === null && this.udp4 === null) return
     this.#state = 'opening'
     const opened = hold()
     this.#open(http, udp).then(opened, err => {
@@ -134,7 +134,7 @@ class Server extends EventEmitter {
   async #open (http, udp) {
     const [httpBinding, udpBinding] = await Promise.all([
       this.http === null ? undefined : resolveBinding(http),
-      this.udp === null ? undefined : resolveBinding(udp)
+      this.udp4 === null ? undefined : resolveBinding(udp)
     ])
     if (this.#state === 'closed') return
     const bound = this.#native.listen({ http: httpBinding, udp: udpBinding })
