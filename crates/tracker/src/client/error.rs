@@ -4,6 +4,7 @@ use super::{
     os_error::Cause,
     schedule::{Intervals, RetryIn},
 };
+use crate::protocol::udp::ResponseError;
 
 /// The one result of a request that failed, or a complaint about a reply that was usable.
 ///
@@ -90,7 +91,7 @@ pub enum ClientError {
     #[error("{fault} ({url})")]
     UdpReply {
         /// What was wrong with the last packet.
-        fault: UdpFault,
+        fault: ResponseError,
         /// The announce URL.
         url: String,
     },
@@ -134,26 +135,6 @@ pub struct Failure {
 
 /// Texts from a tracker are cut after this many bytes: they end up in logs.
 pub const MAX_TEXT: usize = 1024;
-
-/// Why a UDP packet with the right source and transaction id was not an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UdpFault {
-    /// A connect reply under 16 bytes.
-    #[error("invalid udp handshake")]
-    Handshake,
-    /// An announce reply under 20 bytes.
-    #[error("invalid announce message")]
-    Announce,
-    /// A scrape reply without a whole row.
-    #[error("invalid scrape message")]
-    Scrape,
-    /// An error packet without room for its text.
-    #[error("invalid error message")]
-    Error,
-    /// An answer to another kind of request.
-    #[error("tracker sent invalid action")]
-    Action,
-}
 
 impl ClientError {
     /// A stable name for programs.
@@ -208,14 +189,6 @@ impl ClientError {
             _ => Intervals::default(),
         }
     }
-
-    /// Whether another address family is worth a try: nothing was heard from the tracker itself.
-    pub(super) const fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Fetch(_) | Self::Udp { .. } | Self::UdpTimeout { .. }
-        )
-    }
 }
 
 /// A tracker's bytes as bounded text.
@@ -237,7 +210,7 @@ mod tests {
             "tracker request timed out (started) (udp://t.example:80)"
         );
         assert!(timeout("stopped").is_silent() && !timeout("started").is_silent());
-        let fault = UdpFault::Handshake;
+        let fault = ResponseError::InvalidConnect;
         assert_eq!(
             ClientError::UdpReply { fault, url: url() }.to_string(),
             "invalid udp handshake (udp://t.example:80)"

@@ -163,7 +163,8 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("outer")]
         struct Outer(#[source] io::Error);
-        let refused = io::Error::from_raw_os_error(if cfg!(windows) { 10061 } else { libc_refused() });
+        let refused =
+            io::Error::from_raw_os_error(if cfg!(windows) { 10061 } else { libc_refused() });
         let cause = Cause::of(&Outer(refused), "connect", None);
         assert_eq!(cause.os.unwrap().code, "ECONNREFUSED");
         let cause = Cause::of(&Outer(io::Error::other("inner")), "connect", None);

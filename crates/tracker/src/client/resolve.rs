@@ -211,21 +211,25 @@ mod tests {
     async fn names_are_looked_up_once() {
         let resolver = resolver();
         let localhost = Host::Name("localhost".into());
-        let (first, second) = tokio::join!(
-            resolver.resolve(&localhost),
-            resolver.resolve(&localhost)
-        );
+        let (first, second) =
+            tokio::join!(resolver.resolve(&localhost), resolver.resolve(&localhost));
         let first = first.unwrap();
         assert!(first.iter().all(|ip| ip.is_loopback()) && !first.is_empty());
         assert!(Arc::ptr_eq(&first, &second.unwrap()));
         resolver.forget(&localhost);
-        assert!(!Arc::ptr_eq(&first, &resolver.resolve(&localhost).await.unwrap()));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &resolver.resolve(&localhost).await.unwrap()
+        ));
     }
 
     #[tokio::test]
     async fn unknown_names_have_node_errors() {
         let name = "no such name";
-        let error = resolver().resolve(&Host::Name(name.into())).await.unwrap_err();
+        let error = resolver()
+            .resolve(&Host::Name(name.into()))
+            .await
+            .unwrap_err();
         let os = error.os.unwrap();
         assert_eq!(os.syscall, "getaddrinfo");
         assert_eq!(os.address.as_deref(), Some(name));

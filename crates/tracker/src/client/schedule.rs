@@ -217,7 +217,11 @@ mod tests {
 
     #[test]
     fn retransmission_timetables() {
-        let table = |budget| retransmissions(secs(budget)).map(|at| at.as_secs()).collect::<Vec<_>>();
+        let table = |budget| {
+            retransmissions(secs(budget))
+                .map(|at| at.as_secs())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(table(15), [3, 9]);
         assert_eq!(table(75), [15, 45]);
         assert_eq!(table(106), [15, 45, 105]);

@@ -32,7 +32,8 @@ impl TlsRoots {
     pub fn from_pem<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> Self {
         let mut certificates = Vec::new();
         for text in texts {
-            certificates.extend(CertificateDer::pem_slice_iter(text.as_ref()).filter_map(Result::ok));
+            certificates
+                .extend(CertificateDer::pem_slice_iter(text.as_ref()).filter_map(Result::ok));
         }
         Self::new(certificates)
     }

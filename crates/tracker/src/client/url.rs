@@ -211,10 +211,22 @@ mod tests {
             ("blah", "Invalid tracker URL: blah"),
             ("http://", "Invalid tracker URL: http://"),
             ("udp:///announce", "Invalid tracker URL: udp:///announce"),
-            ("udp://t.example:99999", "Invalid tracker port: udp://t.example:99999"),
-            ("udp://t.example:0", "Invalid tracker port: udp://t.example:0"),
-            ("http://t.example:0/", "Invalid tracker port: http://t.example:0/"),
-            ("ftp://t.example", "Unsupported tracker protocol: ftp://t.example"),
+            (
+                "udp://t.example:99999",
+                "Invalid tracker port: udp://t.example:99999",
+            ),
+            (
+                "udp://t.example:0",
+                "Invalid tracker port: udp://t.example:0",
+            ),
+            (
+                "http://t.example:0/",
+                "Invalid tracker port: http://t.example:0/",
+            ),
+            (
+                "ftp://t.example",
+                "Unsupported tracker protocol: ftp://t.example",
+            ),
         ] {
             assert_eq!(TrackerUrl::parse(text).unwrap_err().to_string(), message);
         }
