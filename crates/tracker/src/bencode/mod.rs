@@ -3,5 +3,7 @@
 
 mod decode;
 pub mod encode;
+mod value;
 
-pub use decode::{DecodeError, DecodeErrorKind, Limits, MAX_DEPTH, Value, decode, decode_prefix};
+pub use decode::{DecodeError, DecodeErrorKind, Limits, MAX_DEPTH, decode, decode_prefix};
+pub use value::Value;

@@ -5,4 +5,5 @@
 
 pub mod compact;
 pub mod connection_id;
+pub mod http;
 pub mod udp;
