@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use napi::{
-    Error, Result, Status,
-    bindgen_prelude::Function,
-};
+use napi::{Error, Result, Status, bindgen_prelude::Function};
 use napi_derive::napi;
 use tracker::client::{ClientError, RequestHandle, TlsRoots, TrackerReply};
 
@@ -51,9 +48,14 @@ struct Request {
 impl NativeClient {
     #[napi(constructor, catch_unwind)]
     pub fn new(on_results: Function<'_, (), ()>) -> Result<Self> {
-        let results =
-            Results { waiting: Mutex::default(), doorbell: doorbell(&on_results)? };
-        Ok(Self { results: Arc::new(results), state: Mutex::default() })
+        let results = Results {
+            waiting: Mutex::default(),
+            doorbell: doorbell(&on_results)?,
+        };
+        Ok(Self {
+            results: Arc::new(results),
+            state: Mutex::default(),
+        })
     }
 
     /// Starts a request; its result comes under this number, once.
@@ -63,13 +65,19 @@ impl NativeClient {
         let request = request.into_engine(state.tls_roots.clone())?;
         let shared = match &state.shared {
             Some(shared) => Arc::clone(shared),
-            None => Arc::clone(state.shared.insert(
-                shared::get().map_err(|error| Error::from_reason(error.to_string()))?,
-            )),
+            None => Arc::clone(
+                state
+                    .shared
+                    .insert(shared::get().map_err(|error| Error::from_reason(error.to_string()))?),
+            ),
         };
         let results = Arc::clone(&self.results);
-        let context = Request { limits: request.intervals };
-        let handle = shared.engine().submit(request, move |outcome| results.push(id, context, outcome));
+        let context = Request {
+            limits: request.intervals,
+        };
+        let handle = shared
+            .engine()
+            .submit(request, move |outcome| results.push(id, context, outcome));
         state.handles.insert(id, handle);
         Ok(())
     }

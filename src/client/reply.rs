@@ -122,7 +122,10 @@ fn interval(
     if interval.is_none() && retry_in.is_none() {
         return None;
     }
-    let intervals = Intervals { interval, ..Intervals::default() };
+    let intervals = Intervals {
+        interval,
+        ..Intervals::default()
+    };
     let next = schedule::next_announce(intervals, retry_in, limits.min, limits);
     Some(next.map_or(0.0, |next| next.as_secs_f64() * 1000.0))
 }
@@ -162,7 +165,10 @@ impl From<ScrapeRow> for NativeScrapeRow {
 }
 
 /// Exact up to 2^53.
-#[expect(clippy::cast_precision_loss, reason = "JavaScript has no other numbers")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "JavaScript has no other numbers"
+)]
 fn count(count: u64) -> f64 {
     count as f64
 }

@@ -71,7 +71,10 @@ impl NativeRequest {
             request.timeout = timeout;
         }
         if let Some(min) = self.min_interval_ms.and_then(millis) {
-            request.intervals = IntervalLimits { min, ..request.intervals };
+            request.intervals = IntervalLimits {
+                min,
+                ..request.intervals
+            };
         }
         request.families = match self.families.as_deref() {
             Some("both") => Families::Both,

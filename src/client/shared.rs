@@ -35,7 +35,10 @@ pub(super) fn get() -> io::Result<Arc<Shared>> {
         .enable_time()
         .build()?;
     let engine = ClientEngine::new(runtime.handle().clone(), ClientConfig::default());
-    let shared = Arc::new(Shared { engine, runtime: Some(runtime) });
+    let shared = Arc::new(Shared {
+        engine,
+        runtime: Some(runtime),
+    });
     *slot = Arc::downgrade(&shared);
     Ok(shared)
 }

@@ -144,12 +144,15 @@ fn bind_group(
     addr: SocketAddr,
     count: usize,
 ) -> Result<(Vec<Socket>, SocketAddr), BindError> {
-    let at = |syscall| {
-        move |source| BindError {
-            syscall,
-            addr,
-            source,
-        }
+    // Node binds TCP sockets within `listen`, and its errors say so.
+    let syscall = match transport {
+        Transport::Udp => "bind",
+        Transport::Tcp => "listen",
+    };
+    let failed = |source| BindError {
+        syscall,
+        addr,
+        source,
     };
     let first = new_socket(transport, addr).map_err(failed)?;
     first.bind(&addr.into()).map_err(failed)?;
