@@ -49,7 +49,7 @@ async fn announce_fields_and_answer() {
     assert_eq!((reply.complete, reply.incomplete), (Some(3), Some(2)));
     let peers: Vec<_> = reply.peers.iter().map(ToString::to_string).collect();
     assert_eq!(peers, ["192.0.2.1:80", "192.0.2.2:256"]);
-    assert!(reply.peers6.is_empty() && reply.warnings.is_empty() && reply.raw.is_none());
+    assert!(reply.warnings.is_empty() && reply.raw.is_none());
 }
 
 #[tokio::test]
@@ -80,12 +80,11 @@ async fn ipv6_tracker_sends_ipv6_peers() {
     peers[16..18].copy_from_slice(&[0x1a, 0xe1]);
     tracker.answer(1, 1800, &peers).await;
     let reply = request.announced().await;
-    assert!(reply.peers.is_empty());
     assert_eq!(
-        reply.peers6[0].to_string(),
+        reply.peers[0].to_string(),
         "[2020:2020:2020:2020:2020:2020:2020:2020]:6881"
     );
-    assert_eq!(reply.peers6.len(), 2);
+    assert_eq!(reply.peers.len(), 2);
 }
 
 #[tokio::test]
@@ -424,7 +423,7 @@ async fn ipv6_is_tried_when_ipv4_is_silent() {
     let request = submit(&engine, request);
     v6.connect(1).await;
     v6.answer(1, 1800, &[0x20; 18]).await;
-    assert_eq!(request.announced().await.peers6.len(), 1);
+    assert_eq!(request.announced().await.peers.len(), 1);
     assert!(v4.socket.try_recv(&mut [0; 100]).is_ok());
 }
 
@@ -440,7 +439,7 @@ async fn both_families_make_one_reply() {
     v4.answer(1, 1800, &PEERS).await;
     v6.answer(2, 1800, &[0x20; 18]).await;
     let reply = request.announced().await;
-    assert_eq!((reply.peers.len(), reply.peers6.len()), (2, 1));
+    assert_eq!(reply.peers.len(), 3);
     let mut request = announce(&url);
     request.families = Families::Ipv6Only;
     let request = submit(&engine, request);

@@ -21,7 +21,9 @@ pub struct TrackerUrl {
 pub(super) enum Parts {
     /// The text of [`TrackerUrl`] is used as it is: a query is appended to it, and it may have
     /// one already, whose bytes are the user's (a passkey).
-    Http(Url),
+    Http {
+        tls: bool,
+    },
     Udp(UdpUrl),
 }
 
@@ -75,7 +77,9 @@ impl TrackerUrl {
                 if url.port() == Some(0) {
                     return Err(UrlError::Port(text.to_owned()));
                 }
-                Parts::Http(url)
+                Parts::Http {
+                    tls: url.scheme() == "https",
+                }
             }
             "udp" => {
                 let port = url.port().unwrap_or(DEFAULT_UDP_PORT);
@@ -107,8 +111,8 @@ impl TrackerUrl {
     }
 
     /// Whether TLS roots are needed to reach the tracker.
-    pub fn is_https(&self) -> bool {
-        matches!(&self.parts, Parts::Http(url) if url.scheme() == "https")
+    pub const fn is_https(&self) -> bool {
+        matches!(self.parts, Parts::Http { tls: true })
     }
 
     pub(super) const fn parts(&self) -> &Parts {
@@ -163,7 +167,7 @@ mod tests {
     fn udp(text: &str) -> UdpUrl {
         match TrackerUrl::parse(text).unwrap().parts {
             Parts::Udp(parts) => parts,
-            Parts::Http(_) => panic!("{text} is not udp"),
+            Parts::Http { .. } => panic!("{text} is not udp"),
         }
     }
 
