@@ -11,18 +11,8 @@ mod client_support;
 use std::{collections::HashMap, io::Write, net::IpAddr, sync::Arc, time::Duration};
 
 use client_support::*;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    task::JoinSet,
-};
-use tracker::client::{
-    ClientConfig, ClientError, Families, RawValue, TlsRoots, TrackerReply, schedule::RetryIn,
-};
-
-const BODY: &[u8] = b"d8:completei3e11:external ip4:\xc0\x00\x02\x0910:incompletei2e8:intervali1800e\
-    12:min intervali900e5:peers6:\xc0\x00\x02\x01\x00\x506:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1\
-    10:tracker id3:abc15:warning message4:slowe";
+use tokio::io::AsyncWriteExt;
+use tracker::client::{RawValue, TlsRoots, TrackerReply, schedule::RetryIn};
 
 #[tokio::test]
 async fn announce_request_and_answer() {
@@ -237,89 +227,6 @@ async fn redirects_are_followed() {
 }
 
 #[tokio::test]
-async fn ipv4_first_then_ipv6() {
-    let v6 = HttpTracker::bind("::1").await;
-    let hosts = HashMap::from([(
-        "tracker.test".to_owned(),
-        vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()],
-    )]);
-    let engine = engine_with(ClientConfig {
-        hosts,
-        ..ClientConfig::default()
-    });
-    let port = v6.addr().port();
-    let url = format!("http://tracker.test:{port}/announce");
-    // Nothing listens there on IPv4, unless another test does.
-    let Ok(v4) = TcpListener::bind(("127.0.0.1", port)).await else {
-        return;
-    };
-    let v4 = HttpTracker { listener: v4 };
-    let request = submit(&engine, announce(&url));
-    let sent = v4.ok(BODY).await;
-    assert!(sent.contains(&format!("host: tracker.test:{port}\r\n")));
-    request.announced().await;
-    let mut request = announce(&url);
-    request.families = Families::Both;
-    let request = submit(&engine, request);
-    let body4 = b"d5:peers6:\xc0\x00\x02\x01\x00\x50e";
-    let body6 = b"d5:peers12:\xc0\x00\x02\x01\x00\x50\xc0\x00\x02\x02\x00\x50e";
-    tokio::join!(v4.ok(body4), v6.ok(body6));
-    assert_eq!(request.announced().await.peers.len(), 2, "no peer twice");
-    drop(v4);
-    let request = submit(&engine, announce(&url));
-    v6.ok(BODY).await;
-    request.announced().await;
-}
-
-#[tokio::test]
-async fn a_thousand_announces_take_turns() {
-    let tracker = HttpTracker::bind("127.0.0.1").await;
-    let engine = engine_with(ClientConfig {
-        http_per_host: 4,
-        ..ClientConfig::default()
-    });
-    let mut requests = JoinSet::new();
-    for _ in 0..1000 {
-        let request = submit(&engine, announce(&tracker.url()));
-        requests.spawn(async move { request.announced().await.peers.len() });
-    }
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = tracker.listener.accept() => {
-                let (mut stream, _) = accepted.unwrap();
-                assert!(connections.len() < 8, "four at a time, with some that are closing");
-                connections.spawn(async move {
-                    while !read_request(&mut stream).await.is_empty() {
-                        stream.write_all(&ok(BODY)).await.unwrap();
-                    }
-                });
-            }
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            done = requests.join_next() => match done {
-                Some(peers) => assert_eq!(peers.unwrap(), 2),
-                None => break,
-            },
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiting_for_a_turn_is_not_counted() {
-    let tracker = HttpTracker::bind("127.0.0.1").await;
-    let engine = engine_with(ClientConfig {
-        http_per_host: 1,
-        ..ClientConfig::default()
-    });
-    let start = tokio::time::Instant::now();
-    let requests = [(); 3].map(|()| submit(&engine, announce(&tracker.url())));
-    for (request, secs) in requests.into_iter().zip([15, 30, 45]) {
-        assert!(matches!(request.error().await, ClientError::HttpTimeout));
-        assert_eq!(start.elapsed().as_secs(), secs);
-    }
-}
-
-#[tokio::test]
 async fn tls_with_the_roots_given() {
     let (url, server) = tls_server();
     let engine = engine();
@@ -394,20 +301,27 @@ async fn network_errors_have_node_shape() {
 }
 
 #[tokio::test]
-async fn abort_closes_the_connection() {
-    let tracker = HttpTracker::bind("127.0.0.1").await;
-    let request = submit(&engine(), announce(&tracker.url()));
-    let (mut stream, _) = tracker.request().await;
-    request.handle.abort();
-    assert_eq!(request.error().await.code(), "ERR_TRACKER_ABORTED");
-    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
-}
-
-#[tokio::test]
 async fn outcome_kinds_follow_the_request() {
     let tracker = HttpTracker::bind("127.0.0.1").await;
     let request = submit(&engine(), announce(&tracker.url()));
     tracker.ok(b"de").await;
     let outcome = request.outcome().await.unwrap();
     assert!(matches!(outcome, TrackerReply::Announce(reply) if reply.peers.is_empty()));
+}
+
+#[tokio::test]
+async fn redirects_on_a_kept_connection_know_where_they_are() {
+    let tracker = HttpTracker::bind("127.0.0.1").await;
+    let engine = engine();
+    let request = submit(&engine, announce(&tracker.url()));
+    let (mut stream, _) = tracker.request().await;
+    stream.write_all(&ok(BODY)).await.unwrap();
+    request.announced().await;
+    let request = submit(&engine, announce(&tracker.url()));
+    read_request(&mut stream).await;
+    stream.write_all(&redirect("/other")).await.unwrap();
+    let sent = read_request(&mut stream).await;
+    assert!(sent.starts_with("GET /other "), "{sent}");
+    stream.write_all(&ok(BODY)).await.unwrap();
+    request.announced().await;
 }
