@@ -32,14 +32,16 @@ class Transmission {
       'utp-enabled': false
     }))
     const child = start(t, 'transmission-daemon', ['--foreground', '--config-dir', config], { cwd: config, env: { ...process.env, HOME: config } })
-    const transmission = new Transmission(child, rpcPort)
+    const transmission = new Transmission(child, rpcPort, peerPort)
     await until(child, () => transmission.call('session-get'))
     return transmission
   }
 
-  constructor (child, rpcPort) {
+  constructor (child, rpcPort, peerPort) {
     this.child = child
     this.rpcPort = rpcPort
+    /** As a tracker on this machine sees it. */
+    this.addr = `127.0.0.1:${peerPort}`
     this.session = ''
   }
 
@@ -87,7 +89,11 @@ class Transmission {
     })
   }
 
-  /** Ends in good order, with `stopped` to the trackers. */
+  /** Stops the torrent, which tells its trackers; a daemon that ends does not always wait for that. */
+  async leave (id) {
+    await this.call('torrent-stop', { ids: [id] })
+  }
+
   async stop () {
     this.child.kill('SIGTERM')
     await this.child.ended
