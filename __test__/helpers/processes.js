@@ -40,7 +40,8 @@ function needsPrograms (programs) {
  * rejects with all output when the program ends first; `child.ended` resolves with `{ code, signal, stdout, stderr }`.
  */
 function start (t, program, args, options = {}) {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc ? ['ipc'] : [])], ...options })
+  const { ipc, limit, ...spawnOptions } = options
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])], ...spawnOptions })
   child.output = ''
   let [stdout, stderr] = ['', '']
   const watchers = new Set()
@@ -52,12 +53,12 @@ function start (t, program, args, options = {}) {
   child.stderr.setEncoding('utf8').on('data', text => { stderr += text; onData(text) })
 
   child.ended = new Promise((resolve, reject) => {
-    const limit = setTimeout(() => {
+    const timer = setTimeout(() => {
       child.kill('SIGKILL')
       reject(new Error(`${program} does not end:\n${child.output}`))
-    }, options.limit ?? CHILD_LIMIT_MS)
-    child.on('error', err => { clearTimeout(limit); reject(err) })
-    child.on('close', (code, signal) => { clearTimeout(limit); resolve({ code, signal, stdout, stderr }) })
+    }, limit ?? CHILD_LIMIT_MS)
+    child.on('error', err => { clearTimeout(timer); reject(err) })
+    child.on('close', (code, signal) => { clearTimeout(timer); resolve({ code, signal, stdout, stderr }) })
   })
   // Whoever needs it awaits it; a program that dies unwatched is no unhandled rejection.
   child.ended.catch(() => {})
