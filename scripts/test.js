@@ -19,15 +19,18 @@ async function main () {
 
   const progress = new Progress()
   const total = { passed: 0, failed: 0, skipped: [] }
-  // The linker works on one core for minutes, so the lints run beside it. Tests do not.
+  // The linker works on one core for minutes, so the lints run beside it.
   const addon = addonOnly ? Promise.resolve(null) : buildError(quick, progress)
+  let previous = { failed: 0 }
   for (const step of steps({ quick, print: text => progress.print(text) })) {
     if (addonOnly && !step.needsAddon) continue
-    if (step.needsAddon) {
+    if (step.needsPrevious && previous.failed > 0) continue
+    if (step.runsAlone) {
       progress.status('waiting for the addon')
-      if (await addon) continue
+      if (await addon && step.needsAddon) continue
     }
-    add(total, await runStep(step, progress))
+    previous = await runStep(step, progress)
+    add(total, previous)
   }
   const error = await addon
   if (error) {
