@@ -5,7 +5,7 @@
 // machines that only got the binary. With TRACKER_FORBID_SKIPS=1 a skipped test counts as failed.
 
 const { run, killChildrenOnSignal } = require('./lib/process')
-const { SetupError, installPackages, checkToolchain } = require('./lib/setup')
+const { SetupError, explain, installPackages, checkToolchain } = require('./lib/setup')
 const { ensureAddon, wantedProfile } = require('./lib/addon')
 const { steps } = require('./lib/steps')
 const { Progress } = require('./lib/progress')
@@ -49,7 +49,7 @@ async function buildError (quick, progress) {
     await ensureAddon(profiles, { log: text => progress.print(text) })
     return null
   } catch (error) {
-    if (error instanceof SetupError) return error.message
+    if (error instanceof SetupError) return explain(error)
     throw error
   }
 }
@@ -89,6 +89,6 @@ function report ({ passed, failed, skipped }) {
 
 killChildrenOnSignal()
 main().catch(error => {
-  console.error(error instanceof SetupError ? error.message : error)
+  console.error(explain(error))
   process.exit(1)
 })
