@@ -7,3 +7,4 @@ pub mod compact;
 pub mod connection_id;
 pub mod http;
 pub mod udp;
+pub mod websocket;
