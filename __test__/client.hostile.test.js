@@ -9,7 +9,7 @@ const { test } = require('./helpers/test')
 const { callback, next, nextValue, record } = require('./helpers/events')
 const { encode } = require('./helpers/bencode')
 const { FakeHttpTracker } = require('./helpers/fake-http-tracker')
-const { FakeUdpTracker, transactionOf } = require('./helpers/fake-udp-tracker')
+const { FakeUdpTracker, answerWith, transactionOf } = require('./helpers/fake-udp-tracker')
 const { uint32 } = require('./helpers/udp')
 const { assertWarning, createClient } = require('./helpers/subjects')
 
@@ -167,7 +167,7 @@ test('a failure reason of half a megabyte is cut, not printed whole', async t =>
 
 test('a UDP answer with peers cut in two is a warning or loses that peer alone', async t => {
   const tracker = await FakeUdpTracker.start(t, {
-    announce: (packet, reply) => reply(uint32(1), transactionOf(packet), uint32(1800), uint32(0), uint32(1), Buffer.from([10, 0, 0, 1, 0, 9, 10, 0, 0]))
+    announce: answerWith(Buffer.from([10, 0, 0, 1, 0, 9, 10, 0, 0]))
   })
   const client = createClient(t, { announce: tracker.url })
   const events = record(client, 'update', 'peer', 'warning')

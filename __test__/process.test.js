@@ -9,7 +9,7 @@ const { FakeHttpTracker } = require('./helpers/fake-http-tracker')
 const { FakeUdpTracker } = require('./helpers/fake-udp-tracker')
 const { ROOT, spawnNode } = require('./helpers/processes')
 const { announcePath, bencoded } = require('./helpers/http')
-const { httpPort, randomHex, startServer } = require('./helpers/subjects')
+const { httpPort, startServer, stranger } = require('./helpers/subjects')
 
 const onLinux = process.platform === 'linux' ? {} : { skip: 'threads are counted in /proc' }
 const NEW_CLIENT = 'const Client = require(process.argv[1]); const client = new Client({ infoHash: \'a\'.repeat(40), peerId: \'b\'.repeat(40), port: 6881, announce: process.argv[2] })'
@@ -88,7 +88,7 @@ test('a listening server keeps the process, a closed one lets it exit', async t 
     process.channel.unref()
   `, { ipc: true })
   const [, port] = await child.line(/port (\d+)/)
-  await bencoded(Number(port), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  await bencoded(Number(port), announcePath({ ...stranger() }))
   child.send('close')
   assert.match((await child.ended).stdout, /closed (null|undefined)/)
 })
@@ -185,7 +185,7 @@ test('the main thread goes on after its workers', async t => {
   const server = await startServer(t)
   const worker = new Worker('require(require(\'worker_threads\').workerData)', { eval: true, workerData: ROOT })
   await once(worker, 'exit')
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger() }))
   assert.strictEqual(answer.get('incomplete'), 1)
   const [err] = await callback(cb => server.close(cb))
   assert.ok(!err)
