@@ -31,3 +31,18 @@ function systemErrors () {
   byCode ??= new Map(Array.from(util.getSystemErrorMap(), ([errno, [code, text]]) => [code, [errno, text]]))
   return byCode
 }
+
+/**
+ * A failed request's error. Below it, where the network is at fault, a `cause` in Node's shape; with
+ * a tracker's refusal, `retryIn`: minutes, or Infinity for never (BEP 31).
+ */
+exports.clientError = function clientError ({ message, code, cause, retryIn }) {
+  const error = new Error(message, cause === undefined ? undefined : { cause: causeError(cause) })
+  error.code = code
+  if (retryIn !== undefined) error.retryIn = retryIn < 0 ? Infinity : retryIn
+  return error
+}
+
+function causeError ({ message, ...details }) {
+  return Object.assign(new Error(message), details)
+}

@@ -4,7 +4,7 @@
 // optimisation; other arguments go to `napi build`, as in `-- --target aarch64-apple-darwin`.
 
 const { killChildrenOnSignal } = require('./lib/process')
-const { SetupError, installPackages, checkToolchain } = require('./lib/setup')
+const { explain, installPackages, checkToolchain } = require('./lib/setup')
 const { buildAddon, updateGenerated } = require('./lib/addon')
 
 async function main () {
@@ -21,6 +21,6 @@ async function main () {
 
 killChildrenOnSignal()
 main().catch(error => {
-  console.error(error instanceof SetupError ? error.message : error)
+  console.error(explain(error))
   process.exitCode = 1
 })

@@ -5,7 +5,7 @@
 const path = require('node:path')
 const { runMain } = require('node:module')
 const { ROOT, killChildrenOnSignal } = require('./lib/process')
-const { SetupError, installPackages, checkToolchain } = require('./lib/setup')
+const { explain, installPackages, checkToolchain } = require('./lib/setup')
 const { ensureAddon, isFresh, wantedProfile } = require('./lib/addon')
 
 async function setUp () {
@@ -22,6 +22,6 @@ setUp().then(() => {
   process.argv[1] = path.join(ROOT, 'bin', 'bittorrent-tracker.js')
   runMain()
 }, error => {
-  console.error(error instanceof SetupError ? error.message : error)
+  console.error(explain(error))
   process.exitCode = 1
 })

@@ -5,7 +5,7 @@
 // machines that only got the binary. With TRACKER_FORBID_SKIPS=1 a skipped test counts as failed.
 
 const { run, killChildrenOnSignal } = require('./lib/process')
-const { SetupError, installPackages, checkToolchain } = require('./lib/setup')
+const { SetupError, explain, installPackages, checkToolchain } = require('./lib/setup')
 const { ensureAddon, wantedProfile } = require('./lib/addon')
 const { steps } = require('./lib/steps')
 const { Progress } = require('./lib/progress')
@@ -19,15 +19,18 @@ async function main () {
 
   const progress = new Progress()
   const total = { passed: 0, failed: 0, skipped: [] }
-  // The linker works on one core for minutes, so the lints run beside it. Tests do not.
+  // The linker works on one core for minutes, so the lints run beside it.
   const addon = addonOnly ? Promise.resolve(null) : buildError(quick, progress)
+  let previous = { failed: 0 }
   for (const step of steps({ quick, print: text => progress.print(text) })) {
     if (addonOnly && !step.needsAddon) continue
-    if (step.needsAddon) {
+    if (step.needsPrevious && previous.failed > 0) continue
+    if (step.runsAlone) {
       progress.status('waiting for the addon')
-      if (await addon) continue
+      if (await addon && step.needsAddon) continue
     }
-    add(total, await runStep(step, progress))
+    previous = await runStep(step, progress)
+    add(total, previous)
   }
   const error = await addon
   if (error) {
@@ -46,7 +49,7 @@ async function buildError (quick, progress) {
     await ensureAddon(profiles, { log: text => progress.print(text) })
     return null
   } catch (error) {
-    if (error instanceof SetupError) return error.message
+    if (error instanceof SetupError) return explain(error)
     throw error
   }
 }
@@ -86,6 +89,6 @@ function report ({ passed, failed, skipped }) {
 
 killChildrenOnSignal()
 main().catch(error => {
-  console.error(error instanceof SetupError ? error.message : error)
+  console.error(explain(error))
   process.exit(1)
 })

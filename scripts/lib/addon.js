@@ -44,9 +44,9 @@ async function ensureAddon (profiles = [wantedProfile()], { log = console.error,
 
 /**
  * Builds the addon into target/addon and copies the binary to the root. `args` go to `napi build`.
- * Throws a `SetupError` with the compiler's output when it fails.
+ * Throws a `SetupError` that holds the compiler's output when it fails.
  */
-async function buildAddon (profile, { args = [], onLine = () => {} } = {}) {
+async function buildAddon (profile, { args = [], onLine } = {}) {
   const started = Date.now()
   fs.rmSync(OUTPUT, { recursive: true, force: true })
   const lines = []
@@ -58,12 +58,12 @@ async function buildAddon (profile, { args = [], onLine = () => {} } = {}) {
   ], {
     onLine (line, stream) {
       lines.push(line)
-      onLine(line, stream)
+      onLine?.(line, stream)
     }
   })
   if (failure) {
-    const firstError = lines.findIndex(line => /^error/.test(line))
-    throw new SetupError(`The addon does not build (${failure}):\n${lines.slice(Math.max(firstError, lines.length - 200, 0)).join('\n')}`)
+    // Who has seen every line needs no excerpt.
+    throw new SetupError('The addon does not build.', onLine ? '' : excerpt(lines))
   }
   const file = fs.readdirSync(OUTPUT).find(name => name.endsWith('.node'))
   // A new inode: writing into a library that a running process has mapped would crash it.
@@ -71,6 +71,14 @@ async function buildAddon (profile, { args = [], onLine = () => {} } = {}) {
   fs.copyFileSync(path.join(OUTPUT, file), path.join(ROOT, file))
   // A binary for another target says nothing about this one.
   if (args.length === 0) fs.writeFileSync(STAMP, JSON.stringify({ profile, file, host: host(), started }))
+}
+
+/** The compiler's errors, without the trace of the tool around it. */
+function excerpt (lines) {
+  const end = lines.findIndex(line => /Internal Error/.test(line))
+  const output = end < 0 ? lines : lines.slice(0, end)
+  const firstError = output.findIndex(line => /^error/.test(line))
+  return output.slice(Math.max(firstError, output.length - 200, 0)).join('\n')
 }
 
 /** Puts the generated loader and types in place of the committed ones. */

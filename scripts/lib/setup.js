@@ -7,8 +7,19 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { ROOT, run, capture, npm } = require('./process')
 
-/** Something that the user has to mend; its message is the one line to print. */
-class SetupError extends Error {}
+/** Something that the user has to mend; its message is the one line to print, `details` a program's output. */
+class SetupError extends Error {
+  constructor (message, details = '') {
+    super(message)
+    this.details = details
+  }
+}
+
+/** What to print of an error that ends a command. */
+function explain (error) {
+  if (!(error instanceof SetupError)) return error.stack
+  return error.details ? `${error.details}\n${error.message}` : error.message
+}
 
 /** Installs the npm packages when they are missing or older than the lock file. */
 async function installPackages (log = console.error) {
@@ -19,7 +30,7 @@ async function installPackages (log = console.error) {
   const lines = []
   const [command, args] = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error')
   const failure = await run(command, args, { onLine: line => lines.push(line) })
-  if (failure) throw new SetupError(`npm ci failed: ${lines.find(line => /error/i.test(line)) ?? failure}\n${lines.join('\n')}`)
+  if (failure) throw new SetupError(`npm ci failed (${failure}).`, lines.join('\n'))
 }
 
 /** Throws a `SetupError` unless Rust and a C compiler are there; `tools` are further cargo commands needed. */
@@ -63,4 +74,4 @@ function compilerPackage () {
   return 'gcc or clang'
 }
 
-module.exports = { SetupError, installPackages, checkToolchain, modified }
+module.exports = { SetupError, explain, installPackages, checkToolchain, modified }

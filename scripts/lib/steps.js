@@ -13,17 +13,24 @@ const CLIPPY = ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D'
 const FILE_LIMIT_MS = 5 * 60 * 1000
 
 /**
- * `{ name, command, args, env, reader }` each, in the order in which they run; `needsAddon` marks those
- * that load the addon. `print` shows a failure as it happens.
+ * `{ name, command, args, env, reader }` each, in the order in which they run. `runsAlone` marks those
+ * that no build runs beside, `needsAddon` those that load the addon, `needsPrevious` one that makes no
+ * sense after a failure of the step before. `print` shows a failure as it happens.
  */
 function steps ({ quick, print }) {
+  const rustTests = ['--workspace', '--locked', ...(quick ? ['--lib'] : [])]
   return [
     cargo('rustfmt', ['fmt', '--all', '--check', '--', '--color', 'never'], new WholeReader()),
     node('JavaScript lint', ['node_modules/eslint/bin/eslint.js', '--max-warnings', '0', '.'], new WholeReader()),
     node('type tests', ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.json'], new WholeReader()),
     cargo('clippy', CLIPPY, new WholeReader()),
     ...(process.env.TRACKER_CHECK_TARGETS === '1' ? otherTargets().map(checkTarget) : []),
-    cargo('Rust tests', ['test', '--workspace', ...(quick ? ['--lib'] : []), '--no-fail-fast', '--locked'], new CargoReader(print)),
+    cargo('Rust tests compile', ['test', ...rustTests, '--no-run'], new WholeReader()),
+    {
+      ...cargo('Rust tests', ['test', ...rustTests, '--no-fail-fast'], new CargoReader(print)),
+      runsAlone: true,
+      needsPrevious: true
+    },
     tests('JavaScript tests', '__test__', print),
     ...(quick ? [] : [tests('end-to-end tests', '__test__/e2e', print)])
   ]
@@ -46,7 +53,8 @@ function tests (name, folder, print) {
       '--test', `--test-timeout=${FILE_LIMIT_MS}`, '--test-reporter=./scripts/lib/node-reporter.js',
       ...files.map(file => `${folder}/${file}`)
     ], new NodeReader(print)),
-    needsAddon: true
+    needsAddon: true,
+    runsAlone: true
   }
 }
 

@@ -8,17 +8,15 @@
 
 mod client_support;
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use client_support::*;
 use tokio::time::Instant;
 use tracker::{
-    client::{ClientConfig, ClientError, Families, RequestKind, schedule::IntervalLimits},
+    client::{ClientError, RequestKind, schedule::IntervalLimits},
     protocol::udp::{self, Request},
     types::AnnounceEvent,
 };
-
-const PEERS: [u8; 12] = [192, 0, 2, 1, 0, 80, 192, 0, 2, 2, 1, 0];
 
 #[tokio::test]
 async fn announce_fields_and_answer() {
@@ -49,7 +47,7 @@ async fn announce_fields_and_answer() {
     assert_eq!((reply.complete, reply.incomplete), (Some(3), Some(2)));
     let peers: Vec<_> = reply.peers.iter().map(ToString::to_string).collect();
     assert_eq!(peers, ["192.0.2.1:80", "192.0.2.2:256"]);
-    assert!(reply.peers6.is_empty() && reply.warnings.is_empty() && reply.raw.is_none());
+    assert!(reply.warnings.is_empty() && reply.raw.is_none());
 }
 
 #[tokio::test]
@@ -69,23 +67,6 @@ async fn url_data_follows_the_announce() {
         .send(&announce_answer(sent.transaction_id, 1800, &[]), from)
         .await;
     request.announced().await;
-}
-
-#[tokio::test]
-async fn ipv6_tracker_sends_ipv6_peers() {
-    let tracker = UdpTracker::bind("::1").await;
-    let request = submit(&engine(), announce(&tracker.url()));
-    tracker.connect(1).await;
-    let mut peers = [0x20; 36];
-    peers[16..18].copy_from_slice(&[0x1a, 0xe1]);
-    tracker.answer(1, 1800, &peers).await;
-    let reply = request.announced().await;
-    assert!(reply.peers.is_empty());
-    assert_eq!(
-        reply.peers6[0].to_string(),
-        "[2020:2020:2020:2020:2020:2020:2020:2020]:6881"
-    );
-    assert_eq!(reply.peers6.len(), 2);
 }
 
 #[tokio::test]
@@ -376,142 +357,4 @@ async fn a_silent_tracker_does_not_disturb_others() {
     }
     tracker.answer(1, 1800, &PEERS).await;
     assert_eq!(request.announced().await.peers.len(), 2);
-}
-
-fn dual_stack(port: u16) -> (tracker::client::ClientEngine, String) {
-    let hosts = HashMap::from([(
-        "tracker.test".to_owned(),
-        vec![
-            "::1".parse::<IpAddr>().unwrap(),
-            "127.0.0.1".parse().unwrap(),
-        ],
-    )]);
-    let config = ClientConfig {
-        hosts,
-        ..ClientConfig::default()
-    };
-    (engine_with(config), format!("udp://tracker.test:{port}"))
-}
-
-/// Two sockets on one port, one per family.
-async fn twins() -> (UdpTracker, UdpTracker) {
-    loop {
-        let v4 = UdpTracker::bind("127.0.0.1").await;
-        let v6 = tokio::net::UdpSocket::bind(("::1", v4.addr().port())).await;
-        if let Ok(socket) = v6 {
-            return (v4, UdpTracker { socket });
-        }
-    }
-}
-
-#[tokio::test]
-async fn ipv4_comes_first() {
-    let (v4, v6) = twins().await;
-    let (engine, url) = dual_stack(v4.addr().port());
-    let request = submit(&engine, announce(&url));
-    v4.connect(1).await;
-    v4.answer(1, 1800, &PEERS).await;
-    assert_eq!(request.announced().await.peers.len(), 2);
-    assert!(v6.socket.try_recv(&mut [0; 100]).is_err());
-}
-
-#[tokio::test]
-async fn ipv6_is_tried_when_ipv4_is_silent() {
-    let (v4, v6) = twins().await;
-    let (engine, url) = dual_stack(v4.addr().port());
-    let mut request = announce(&url);
-    request.timeout = Duration::from_secs(3);
-    let request = submit(&engine, request);
-    v6.connect(1).await;
-    v6.answer(1, 1800, &[0x20; 18]).await;
-    assert_eq!(request.announced().await.peers6.len(), 1);
-    assert!(v4.socket.try_recv(&mut [0; 100]).is_ok());
-}
-
-#[tokio::test]
-async fn both_families_make_one_reply() {
-    let (v4, v6) = twins().await;
-    let (engine, url) = dual_stack(v4.addr().port());
-    let mut request = announce(&url);
-    request.families = Families::Both;
-    let request = submit(&engine, request);
-    v4.connect(1).await;
-    v6.connect(2).await;
-    v4.answer(1, 1800, &PEERS).await;
-    v6.answer(2, 1800, &[0x20; 18]).await;
-    let reply = request.announced().await;
-    assert_eq!((reply.peers.len(), reply.peers6.len()), (2, 1));
-    let mut request = announce(&url);
-    request.families = Families::Ipv6Only;
-    let request = submit(&engine, request);
-    v6.answer(2, 1800, &[]).await;
-    request.announced().await;
-}
-
-#[tokio::test]
-async fn abort_calls_back_once() {
-    let tracker = UdpTracker::bind("127.0.0.1").await;
-    let engine = engine();
-    let request = submit(&engine, announce(&tracker.url()));
-    let other = submit(&engine, announce(&tracker.url()));
-    tracker.receive().await;
-    request.handle.abort();
-    request.handle.abort();
-    let handle = request.handle.clone();
-    let error = request.error().await;
-    assert_eq!(error.to_string(), "This operation was aborted");
-    assert!(handle.is_done());
-    other.handle.abort_after(Duration::from_millis(10));
-    assert_eq!(other.error().await.code(), "ERR_TRACKER_ABORTED");
-}
-
-#[tokio::test]
-async fn shutdown_lets_requests_finish_within_its_grace() {
-    let tracker = UdpTracker::bind("127.0.0.1").await;
-    let engine = engine();
-    let request = submit(&engine, announce(&tracker.url()));
-    let (shutdown, ()) = tokio::join!(
-        async {
-            engine.shutdown(Duration::from_secs(10)).await;
-            request.announced().await
-        },
-        async {
-            tracker.connect(1).await;
-            tracker.answer(1, 1800, &PEERS).await;
-        }
-    );
-    assert_eq!(shutdown.peers.len(), 2);
-    assert_eq!(engine.in_flight(), 0);
-    let late = submit(&engine, announce(&tracker.url())).error().await;
-    assert_eq!(late.code(), "ERR_TRACKER_ABORTED");
-}
-
-#[tokio::test]
-async fn shutdown_aborts_what_remains() {
-    let tracker = UdpTracker::bind("127.0.0.1").await;
-    let engine = engine();
-    let request = submit(&engine, announce(&tracker.url()));
-    engine.shutdown(Duration::ZERO).await;
-    assert_eq!(request.error().await.code(), "ERR_TRACKER_ABORTED");
-}
-
-#[test]
-fn a_dropped_runtime_still_calls_back() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let (sender, outcome) = std::sync::mpsc::channel();
-    let engine = runtime.block_on(async {
-        let engine = engine();
-        engine.submit(announce("udp://127.0.0.1:9"), move |outcome| {
-            let _ = sender.send(outcome);
-        });
-        engine
-    });
-    drop(runtime);
-    let error = outcome.recv().unwrap().unwrap_err();
-    assert_eq!(error.code(), "ERR_TRACKER_ABORTED");
-    assert!(outcome.recv().is_err(), "one callback");
-    drop(engine);
 }

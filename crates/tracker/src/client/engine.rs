@@ -169,15 +169,12 @@ impl Inner {
             RequestKind::Scrape { info_hashes } => {
                 let families = families.in_order();
                 let reply = match request.url.parts() {
-                    Parts::Http(url) => {
-                        let scrape = self.http.scrape(request, url, info_hashes, families);
-                        scrape.await
-                    }
+                    Parts::Http { .. } => self.http.scrape(request, info_hashes, families).await,
                     Parts::Udp(url) => {
                         let scrape = self.udp.scrape(request, url, info_hashes, families);
                         scrape.await.map(|rows| ScrapeReply {
                             rows,
-                            min_request_interval: None,
+                            ..ScrapeReply::default()
                         })
                     }
                 };
@@ -194,7 +191,7 @@ impl Inner {
         families: &[Family],
     ) -> Result<AnnounceReply, ClientError> {
         match request.url.parts() {
-            Parts::Http(url) => self.http.announce(request, url, params, families).await,
+            Parts::Http { .. } => self.http.announce(request, params, families).await,
             Parts::Udp(url) => self.udp.announce(request, url, params, families).await,
         }
     }

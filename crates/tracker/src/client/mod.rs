@@ -29,7 +29,7 @@ pub use address::is_public;
 pub use engine::{ClientEngine, DESTROY_TIMEOUT, Outcome, RequestHandle};
 pub use error::{ClientError, Failure, MAX_TEXT};
 pub use os_error::{Cause, OsError};
-pub use reply::{AnnounceReply, RawDict, RawValue, ScrapeReply, ScrapeRow, TrackerReply};
+pub use reply::{AnnounceReply, Peer, RawDict, RawValue, ScrapeReply, ScrapeRow, TrackerReply};
 pub use request::{
     AnnounceParams, ClientConfig, DEFAULT_TIMEOUT, Families, RequestKind, TrackerRequest,
 };

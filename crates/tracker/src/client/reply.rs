@@ -1,6 +1,11 @@
 //! What a tracker answered.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    net::IpAddr,
+    time::Duration,
+};
 
 use super::{
     error::ClientError,
@@ -39,19 +44,17 @@ pub struct AnnounceReply {
     /// BEP 31, should a tracker send it with a success.
     pub retry_in: Option<RetryIn>,
     /// Seeders.
-    pub complete: Option<i64>,
+    pub complete: Option<u64>,
     /// Leechers.
-    pub incomplete: Option<i64>,
+    pub incomplete: Option<u64>,
     /// To be sent as `trackerid` from now on; `None` keeps the one that is known.
     pub tracker_id: Option<Vec<u8>>,
     /// Our address as the tracker sees it (BEP 24).
     pub external_ip: Option<IpAddr>,
     /// The tracker's message to the user, bounded.
     pub warning_message: Option<String>,
-    /// Peers from `peers` over HTTP, or from a packet over IPv4.
-    pub peers: Vec<PeerAddr>,
-    /// Peers from `peers6` over HTTP, or from a packet over IPv6.
-    pub peers6: Vec<PeerAddr>,
+    /// The peers, over HTTP those of `peers` before those of `peers6`. At most 10,000.
+    pub peers: Vec<Peer>,
     /// The whole dictionary of an HTTP answer; `None` over UDP.
     pub raw: Option<RawDict>,
     /// What was wrong with the answer without making it useless: each is a `warning`.
@@ -66,6 +69,8 @@ pub struct ScrapeReply {
     pub rows: Vec<ScrapeRow>,
     /// `min_request_interval` of `flags`, checked: the floor for the time between two scrapes.
     pub min_request_interval: Option<Duration>,
+    /// The tracker's message to the user, bounded.
+    pub warning_message: Option<String>,
 }
 
 /// The counts of one torrent. A missing one was not sent.
@@ -74,13 +79,39 @@ pub struct ScrapeRow {
     /// The torrent.
     pub info_hash: InfoHash,
     /// Seeders.
-    pub complete: Option<i64>,
+    pub complete: Option<u64>,
     /// Leechers.
-    pub incomplete: Option<i64>,
+    pub incomplete: Option<u64>,
     /// Completed downloads, ever.
-    pub downloaded: Option<i64>,
-    /// Other keys (`name`, `downloaders`); empty over UDP.
-    pub extra: RawDict,
+    pub downloaded: Option<u64>,
+    /// The torrent's whole dictionary, with keys such as `name` and `downloaders`; `None` over
+    /// UDP.
+    pub raw: Option<RawDict>,
+}
+
+/// A peer as a tracker names it. `Display` is what the application gets: `192.0.2.1:6881`,
+/// `[2001:db8::1]:6881`, `peer.example:6881`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// Nearly all.
+    Addr(PeerAddr),
+    /// A name and port, which BEP 3 allows in dictionaries. Letters, digits, `-`, `.`, `_`.
+    Name(Box<str>, u16),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addr(addr) => addr.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+impl From<PeerAddr> for Peer {
+    fn from(addr: PeerAddr) -> Self {
+        Self::Addr(addr)
+    }
 }
 
 impl AnnounceReply {
@@ -98,14 +129,10 @@ impl AnnounceReply {
 
     /// Adds the peers and complaints of the answer over the other address family.
     pub(super) fn merge(&mut self, other: Self) {
-        for (peers, others) in [
-            (&mut self.peers, other.peers),
-            (&mut self.peers6, other.peers6),
-        ] {
-            // A few hundred at most in answers of honest trackers; no answer has over 175,000.
-            let known: std::collections::HashSet<_> = peers.iter().copied().collect();
-            peers.extend(others.into_iter().filter(|peer| !known.contains(peer)));
-        }
+        let known: HashSet<_> = self.peers.iter().cloned().collect();
+        let others = other.peers.into_iter();
+        self.peers
+            .extend(others.filter(|peer| !known.contains(peer)));
         self.interval = self.interval.max(other.interval);
         self.min_interval = self.min_interval.max(other.min_interval);
         self.tracker_id = self.tracker_id.take().or(other.tracker_id);
@@ -114,12 +141,14 @@ impl AnnounceReply {
     }
 }
 
-/// A dictionary in owned form. The decoder has bounded its depth and size.
-pub(super) fn owned_dict(entries: &[(&[u8], Value<'_>)]) -> RawDict {
-    entries
-        .iter()
-        .map(|(key, value)| (key.to_vec(), owned(value)))
-        .collect()
+/// A dictionary in owned form; `None` for anything else. The decoder has bounded depth and size.
+pub(super) fn owned_dict(dict: &Value<'_>) -> Option<RawDict> {
+    let entries = dict.as_dict()?.iter();
+    Some(
+        entries
+            .map(|(key, value)| (key.to_vec(), owned(value)))
+            .collect(),
+    )
 }
 
 fn owned(value: &Value<'_>) -> RawValue {

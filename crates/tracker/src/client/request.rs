@@ -113,7 +113,7 @@ pub struct ClientConfig {
     /// Time for TCP and TLS to one address family, within a request's budget: 8 s, so that the
     /// other family has time left.
     pub connect_timeout: Duration,
-    /// Names with fixed addresses, as in a hosts file; looked up before the system's resolver.
+    /// Names in lower case with fixed addresses, as in a hosts file; looked up before the system's resolver.
     pub hosts: HashMap<String, Vec<IpAddr>>,
     /// Which addresses are on the internet. Redirects from those to others are refused.
     pub is_public: fn(IpAddr) -> bool,

@@ -214,7 +214,7 @@ mod tests {
         let (first, second) =
             tokio::join!(resolver.resolve(&localhost), resolver.resolve(&localhost));
         let first = first.unwrap();
-        assert!(first.iter().all(|ip| ip.is_loopback()) && !first.is_empty());
+        assert!(first.iter().all(IpAddr::is_loopback) && !first.is_empty());
         assert!(Arc::ptr_eq(&first, &second.unwrap()));
         resolver.forget(&localhost);
         assert!(!Arc::ptr_eq(

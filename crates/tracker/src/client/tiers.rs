@@ -101,7 +101,9 @@ mod tests {
             let order = order(&tiers);
             assert_eq!(order, tiers.iter().copied().collect::<Vec<_>>());
             let mut sorted = [&order[..3], &order[3..4], &order[4..]].map(<[u32]>::to_vec);
-            sorted.iter_mut().for_each(|tier| tier.sort_unstable());
+            for tier in &mut sorted {
+                tier.sort_unstable();
+            }
             assert_eq!(sorted, [vec![1, 2, 3], vec![4], vec![5, 6]]);
             seen.insert(order);
         }

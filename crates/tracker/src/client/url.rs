@@ -21,7 +21,9 @@ pub struct TrackerUrl {
 pub(super) enum Parts {
     /// The text of [`TrackerUrl`] is used as it is: a query is appended to it, and it may have
     /// one already, whose bytes are the user's (a passkey).
-    Http(Url),
+    Http {
+        tls: bool,
+    },
     Udp(UdpUrl),
 }
 
@@ -44,10 +46,10 @@ pub(super) enum Host {
 /// What is wrong with an announce URL. The texts are the original's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Not a URL.
+    /// Not a URL; its port may be the reason.
     #[error("Invalid tracker URL: {0}")]
     Invalid(String),
-    /// A port outside of 0 to 65535; also port 0, to which nothing can be sent.
+    /// Port 0, to which nothing can be sent.
     #[error("Invalid tracker port: {0}")]
     Port(String),
     /// Neither `http:`, `https:` nor `udp:`.
@@ -63,32 +65,27 @@ impl TrackerUrl {
             // Cut, for this text ends up in a warning.
             return Err(UrlError::Invalid(text.chars().take(80).collect()));
         }
-        let url = Url::parse(text).map_err(|error| {
-            if error.to_string() == "invalid port number" {
-                UrlError::Port(text.to_owned())
-            } else {
-                invalid()
-            }
-        })?;
-        let parts = match url.scheme() {
-            "http" | "https" => {
-                if url.port() == Some(0) {
-                    return Err(UrlError::Port(text.to_owned()));
-                }
-                Parts::Http(url)
-            }
-            "udp" => {
-                let port = url.port().unwrap_or(DEFAULT_UDP_PORT);
-                if port == 0 {
-                    return Err(UrlError::Port(text.to_owned()));
-                }
-                Parts::Udp(UdpUrl {
-                    host: Host::of(&url).ok_or_else(invalid)?,
-                    port,
-                    path_and_query: path_and_query(&url),
-                })
-            }
+        let scheme = text.split(':').next().unwrap_or_default();
+        let is_udp = scheme.eq_ignore_ascii_case("udp");
+        // As an HTTP URL its host is put in order: `0x7f.1`, upper case, international names.
+        let as_http = is_udp.then(|| format!("http{}", text.get(3..).unwrap_or_default()));
+        let url = Url::parse(as_http.as_deref().unwrap_or(text)).map_err(|_| invalid())?;
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
             _ => return Err(UrlError::Protocol(text.to_owned())),
+        };
+        if url.port() == Some(0) {
+            return Err(UrlError::Port(text.to_owned()));
+        }
+        let parts = if is_udp {
+            Parts::Udp(UdpUrl {
+                host: Host::of(&url).ok_or_else(invalid)?,
+                port: url.port().unwrap_or(DEFAULT_UDP_PORT),
+                path_and_query: path_and_query(&url),
+            })
+        } else {
+            Parts::Http { tls }
         };
         Ok(Self {
             text: text.to_owned(),
@@ -107,8 +104,8 @@ impl TrackerUrl {
     }
 
     /// Whether TLS roots are needed to reach the tracker.
-    pub fn is_https(&self) -> bool {
-        matches!(&self.parts, Parts::Http(url) if url.scheme() == "https")
+    pub const fn is_https(&self) -> bool {
+        matches!(self.parts, Parts::Http { tls: true })
     }
 
     pub(super) const fn parts(&self) -> &Parts {
@@ -158,12 +155,22 @@ fn path_and_query(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_input_panics(text in ".*", scheme in "(udp|http|https|UdP|\u{e9}|)(://|:|)") {
+            let _ = TrackerUrl::parse(&text);
+            let _ = TrackerUrl::parse(&format!("{scheme}{text}"));
+        }
+    }
 
     fn udp(text: &str) -> UdpUrl {
         match TrackerUrl::parse(text).unwrap().parts {
             Parts::Udp(parts) => parts,
-            Parts::Http(_) => panic!("{text} is not udp"),
+            Parts::Http { .. } => panic!("{text} is not udp"),
         }
     }
 
@@ -174,6 +181,15 @@ mod tests {
         assert_eq!(parts.port, 6969);
         assert_eq!(parts.path_and_query, "");
         assert_eq!(udp("udp://a.example").port, 80);
+        assert_eq!(udp("UDP://a.example:1").port, 1);
+        assert_eq!(
+            udp("udp://0x7f.1/announce").host,
+            Host::Ip("127.0.0.1".parse().unwrap())
+        );
+        assert_eq!(
+            udp("udp://b\u{fc}cher.example").host,
+            Host::Name("xn--bcher-kva.example".into())
+        );
         assert_eq!(
             udp("udp://a.example:1/x?key=v%20w").path_and_query,
             "/x?key=v%20w"
@@ -210,10 +226,10 @@ mod tests {
             ("", "Invalid tracker URL: "),
             ("blah", "Invalid tracker URL: blah"),
             ("http://", "Invalid tracker URL: http://"),
-            ("udp:///announce", "Invalid tracker URL: udp:///announce"),
+            ("udp://", "Invalid tracker URL: udp://"),
             (
                 "udp://t.example:99999",
-                "Invalid tracker port: udp://t.example:99999",
+                "Invalid tracker URL: udp://t.example:99999",
             ),
             (
                 "udp://t.example:0",

@@ -31,6 +31,14 @@ use tracker::{
     types::{AnnounceEvent, InfoHash, PeerId},
 };
 
+/// Two peers, compact.
+pub const PEERS: [u8; 12] = [192, 0, 2, 1, 0, 80, 192, 0, 2, 2, 1, 0];
+
+/// An answer over HTTP with a peer of each family.
+pub const BODY: &[u8] = b"d8:completei3e11:external ip4:\xc0\x00\x02\x0910:incompletei2e8:intervali1800e\
+    12:min intervali900e5:peers6:\xc0\x00\x02\x01\x00\x506:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1\
+    10:tracker id3:abc15:warning message4:slowe";
+
 pub fn engine() -> ClientEngine {
     engine_with(ClientConfig::default())
 }
@@ -271,4 +279,9 @@ pub fn ok(body: &[u8]) -> Vec<u8> {
 
 pub fn redirect(to: &str) -> Vec<u8> {
     format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+}
+
+/// Whether this machine has IPv6 at all; many containers do not. Their tests of it are no tests.
+pub fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind("[::1]:0").is_ok()
 }

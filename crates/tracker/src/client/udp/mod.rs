@@ -21,7 +21,7 @@ use self::{
 use super::{
     error::{ClientError, Failure, bounded_text},
     os_error::Cause,
-    reply::{AnnounceReply, RawDict, ScrapeRow},
+    reply::{AnnounceReply, Peer, ScrapeRow},
     request::{AnnounceParams, TrackerRequest},
     resolve::{Family, Resolver},
     schedule::RawIntervals,
@@ -129,7 +129,7 @@ impl UdpTransport {
                 complete: Some(row.seeders.into()),
                 incomplete: Some(row.leechers.into()),
                 downloaded: Some(row.completed.into()),
-                extra: RawDict::new(),
+                raw: None,
             }));
         }
         if rows.is_empty() {
@@ -340,13 +340,13 @@ fn announce_reply(
         Family::V4 => {
             let whole = peers.len() - peers.len() % 6;
             if let Ok(peers) = compact::peers_v4(peers.get(..whole).unwrap_or_default()) {
-                reply.peers = peers.collect();
+                reply.peers = peers.map(Peer::Addr).collect();
             }
         }
         Family::V6 => {
             let whole = peers.len() - peers.len() % 18;
             if let Ok(peers) = compact::peers_v6(peers.get(..whole).unwrap_or_default()) {
-                reply.peers6 = peers.collect();
+                reply.peers = peers.map(Peer::Addr).collect();
             }
         }
     }

@@ -228,3 +228,26 @@ fn is_of_another(error: &io::Error) -> bool {
 fn random_u32() -> u32 {
     getrandom::u32().unwrap_or_else(|_| fastrand::u32(..))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_packet_panics(action in 0_u32..5, rest in vec(any::<u8>(), 0..60)) {
+            let packet = [&action.to_be_bytes()[..], &rest].concat();
+            for wanted in [Action::Connect, Action::Announce, Action::Scrape] {
+                let accepted = fault(&packet, wanted).is_none();
+                let kind = match wanted {
+                    Action::Connect => 0,
+                    Action::Announce => 1,
+                    Action::Scrape => 2,
+                };
+                prop_assert!(!accepted || action == kind || action == 3);
+            }
+        }
+    }
+}
