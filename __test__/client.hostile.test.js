@@ -234,6 +234,37 @@ test('a silent HTTP tracker does not hold destroy for long, nor other clients at
   assert.deepStrictEqual(events.names, [])
 })
 
+test('silence, over both transports, is one warning when the time is up', async t => {
+  const http = await FakeHttpTracker.start(t, () => {})
+  const slow = await FakeHttpTracker.start(t, (req, res) => { res.write('d8:complete') })
+  const udp = await FakeUdpTracker.start(t, { connect: () => {} })
+  const halfway = await FakeUdpTracker.start(t, { announce: () => {} })
+  for (const [{ url }, message] of [
+    [http, 'This operation was aborted'], [slow, 'This operation was aborted'],
+    [udp, `tracker request timed out (started) (${udp.url})`],
+    [halfway, `tracker request timed out (started) (${halfway.url})`]
+  ]) {
+    const client = createClient(t, { announce: url, requestTimeout: 100 })
+    const events = record(client, 'warning', 'update', 'error')
+    client.start()
+    await events.count('warning', 1)
+    await othersGoOn(t, 5)
+    assert.deepStrictEqual(events.names, ['warning'])
+    assertWarning(events.of('warning')[0][0], message)
+  }
+})
+
+test('the time-out of stopped is no news', async t => {
+  const udp = await FakeUdpTracker.start(t, { connect: () => {} })
+  const client = createClient(t, { announce: udp.url, requestTimeout: 50 })
+  const events = record(client, 'warning', 'error')
+  client.stop()
+  client.update()
+  await events.count('warning', 1)
+  await othersGoOn(t, 10)
+  assert.strictEqual(events.log.length, 1)
+})
+
 test('a listener that throws is an uncaught exception, and the other events still come', async t => {
   const { spawnNode } = require('./helpers/processes')
   const tracker = await FakeHttpTracker.start(t, () => ({ interval: 1800, peers: Buffer.alloc(12, 1) }))
