@@ -34,6 +34,7 @@ class Server extends EventEmitter {
     this.listening = false
     this.destroyed = false
     this.http = options.http ? new Listener() : null
+    this.ws = null
     this.udp4 = options.udp ? new Listener() : null
     this.udp6 = options.udp ? new Listener() : null
     this.udp = this.udp4 ?? undefined
