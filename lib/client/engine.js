@@ -27,7 +27,9 @@ let rootsGiven = false
  * @returns {number} for {@link abort}
  */
 exports.submit = function submit (request, done) {
-  engine ??= new native.NativeClient(drain)
+  // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
+  // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
+  engine ??= new native.NativeClient(() => setImmediate(drain))
   if (request.url.startsWith('https:')) giveRoots()
   do lastId = (lastId + 1) % MAX_ID
   while (pending.has(lastId))
