@@ -122,7 +122,7 @@ impl<A: Copy + Eq + Hash> Heap<A> {
     /// Places for peers that are allocated.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        let index = self.index.as_ref().map_or(0, |index| index.capacity());
+        let index = self.index.as_ref().map_or(0, HashMap::capacity);
         self.addrs.capacity().max(index)
     }
 }
