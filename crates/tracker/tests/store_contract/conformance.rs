@@ -328,20 +328,20 @@ fn every_peer_is_as_likely<S: SwarmStore>() {
         for peer in 0..size {
             fixture.announce(v4(peer), Started, Some(5));
         }
-        let (rounds, count) = (6000, 2);
+        let rounds = 6000;
         let mut hits = vec![0; size.into()];
         for round in 0..rounds {
-            let wanted = Wanted { count, ..ALL };
+            let wanted = Wanted { count: 2, ..ALL };
             for addr in fixture
                 .ask(v4(round % size), Update, Some(5), wanted)
                 .addrs()
             {
                 let peer = (0..size).position(|peer| v4(peer) == addr);
-                hits[peer.unwrap()] += 1;
+                hits[peer.expect("a peer of the swarm")] += 1;
             }
         }
         // Four standard deviations and a bit.
-        let expected = f64::from(rounds) * count as f64 / f64::from(size);
+        let expected = f64::from(rounds) * 2.0 / f64::from(size);
         let margin = 5.0 * expected.sqrt();
         for (peer, hits) in hits.into_iter().enumerate() {
             let off = (f64::from(hits) - expected).abs();

@@ -12,7 +12,7 @@ use tracker::{
 use crate::support::{Answer, SwarmStore};
 
 /// Has no ceilings over all torrents: which of several equals goes there is not laid down.
-pub struct Model {
+pub(crate) struct Model {
     config: SwarmConfig,
     swarms: HashMap<InfoHash, ModelSwarm>,
 }
@@ -27,19 +27,19 @@ struct ModelSwarm {
 
 impl Model {
     /// Forgets a peer that the real store has let go, which must be one that may go.
-    pub fn forget_expired(&mut self, info_hash: &InfoHash, addr: PeerAddr, now: Timestamp) {
+    pub(crate) fn forget_expired(&mut self, info_hash: &InfoHash, addr: PeerAddr, now: Timestamp) {
         let ttl = self.config.peer_ttl;
-        let swarm = self.swarms.get_mut(info_hash).unwrap();
+        let swarm = self.swarms.get_mut(info_hash).expect("a swarm");
         let position = swarm.peers.iter().position(|(peer, _)| peer.addr == addr);
-        let (_, last) = swarm.peers.remove(position.unwrap());
+        let (_, last) = swarm.peers.remove(position.expect("a peer"));
         assert!(now.since(last) > ttl, "{addr} went too early");
         swarm.empty_since = now;
         self.drop_if_worthless(info_hash);
     }
 
     /// Forgets a torrent without peers that the real store has let go.
-    pub fn forget_empty(&mut self, info_hash: &InfoHash, now: Timestamp) {
-        let swarm = self.swarms.remove(info_hash).unwrap();
+    pub(crate) fn forget_empty(&mut self, info_hash: &InfoHash, now: Timestamp) {
+        let swarm = self.swarms.remove(info_hash).expect("a swarm");
         assert!(swarm.is_over(self.config.completed_ttl, now));
     }
 

@@ -44,7 +44,8 @@ fn addr() -> impl Strategy<Value = PeerAddr> {
 }
 
 fn announce() -> impl Strategy<Value = Announce> {
-    let event = (0..5_u32).prop_map(|number| AnnounceEvent::from_udp(number).unwrap());
+    let event =
+        (0..5_u32).prop_map(|number| AnnounceEvent::from_udp(number).expect("0 to 4 are events"));
     let left = prop::option::of(0..2_u64);
     (0..TORRENTS, addr(), event, left, 0..3_u8).prop_map(|(torrent, addr, event, left, id)| {
         Announce {
@@ -193,13 +194,15 @@ fn sorted(peers: &[tracker::swarm::PeerSnapshot]) -> BTreeSet<(PeerAddr, PeerId,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn store_does_as_the_model(steps in vec(step(), 1..120)) {
         let config = SwarmConfig { completed_ttl: std::time::Duration::from_secs(3000), ..config() };
         let mut pair = Pair::new(&config);
-        steps.iter().for_each(|step| pair.take(step));
+        for step in &steps {
+            pair.take(step);
+        }
     }
 
     #[test]
@@ -208,6 +211,8 @@ proptest! {
         max in prop_oneof![1..5_usize, 30..70_usize],
     ) {
         let mut pair = Pair::new(&SwarmConfig { max_peers_per_swarm: Some(max), ..config() });
-        steps.iter().for_each(|step| pair.take(step));
+        for step in &steps {
+            pair.take(step);
+        }
     }
 }

@@ -11,7 +11,7 @@ use tracker::{
 };
 
 /// A store of swarms, as the contract sees it.
-pub trait SwarmStore {
+pub(crate) trait SwarmStore {
     fn with(config: SwarmConfig) -> Self;
     fn announce(
         &mut self,
@@ -71,19 +71,19 @@ impl SwarmStore for Store {
 
 /// Everything an announce gave back.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub outcome: Outcome,
-    pub peers: Vec<PeerSnapshot>,
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    pub(crate) peers: Vec<PeerSnapshot>,
 }
 
 impl Answer {
-    pub fn addrs(&self) -> BTreeSet<PeerAddr> {
+    pub(crate) fn addrs(&self) -> BTreeSet<PeerAddr> {
         self.peers.iter().map(|peer| peer.addr).collect()
     }
 }
 
 /// An announce through a sink that holds the store to the order and numbers that it promised.
-pub fn answer_of(
+pub(crate) fn answer_of(
     store: &Store,
     announce: &Announce,
     wanted: Wanted,
@@ -143,30 +143,30 @@ impl PeerSink for Collector {
     }
 }
 
-pub const START: Timestamp = Timestamp::from_secs(100_000);
+pub(crate) const START: Timestamp = Timestamp::from_secs(100_000);
 
-pub const ALL: Wanted = Wanted {
+pub(crate) const ALL: Wanted = Wanted {
     v4: true,
     v6: true,
     count: usize::MAX,
 };
 
-pub fn after(secs: u64) -> Timestamp {
+pub(crate) fn after(secs: u64) -> Timestamp {
     START.plus(Duration::from_secs(secs))
 }
 
-pub fn hash(number: u32) -> InfoHash {
+pub(crate) fn hash(number: u32) -> InfoHash {
     let mut hash = InfoHash([0xab; 20]);
     hash.0[16..].copy_from_slice(&number.to_be_bytes());
     hash
 }
 
-pub fn v4(number: u16) -> PeerAddr {
+pub(crate) fn v4(number: u16) -> PeerAddr {
     let [a, b] = number.to_be_bytes();
     PeerAddr::V4(PeerAddrV4([192, 0, a, b, 0x1a, 0xe1]))
 }
 
-pub fn v6(number: u16) -> PeerAddr {
+pub(crate) fn v6(number: u16) -> PeerAddr {
     let mut bytes = [0; 18];
     bytes[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
     bytes[14..16].copy_from_slice(&number.to_be_bytes());
@@ -175,7 +175,7 @@ pub fn v6(number: u16) -> PeerAddr {
 }
 
 /// An announce for torrent 1.
-pub fn announce(addr: PeerAddr, event: AnnounceEvent, left: Option<u64>) -> Announce {
+pub(crate) fn announce(addr: PeerAddr, event: AnnounceEvent, left: Option<u64>) -> Announce {
     Announce {
         info_hash: hash(1),
         peer_id: PeerId([b'p'; 20]),
@@ -186,7 +186,7 @@ pub fn announce(addr: PeerAddr, event: AnnounceEvent, left: Option<u64>) -> Anno
 }
 
 /// Few locks, so that eviction is exact: it looks at no more than four parts of the store.
-pub fn config() -> SwarmConfig {
+pub(crate) fn config() -> SwarmConfig {
     SwarmConfig {
         shards: 4,
         ..SwarmConfig::default()
