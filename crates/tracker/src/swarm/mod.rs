@@ -18,6 +18,7 @@ mod expiry;
 mod heap;
 mod inline;
 mod large;
+mod newcomers;
 mod order;
 mod rank;
 mod select;

@@ -169,6 +169,23 @@ impl Torrent {
         }
     }
 
+    /// The rank of one peer; `None` if it is not here.
+    pub(super) fn rank_of(&self, addr: PeerAddr) -> Option<Rank> {
+        let place = self.find(addr)?;
+        let meta = match addr {
+            PeerAddr::V4(_) => self.v4().metas[place],
+            PeerAddr::V6(_) => self.v6().metas[place],
+        };
+        Some(Rank::new(meta.is_seen_again(), self.last(addr, place)))
+    }
+
+    /// Removes one peer, if it is here.
+    pub(super) fn evict_one(&mut self, addr: PeerAddr, now: Timestamp) {
+        if let Some(place) = self.find(addr) {
+            self.remove(addr, place, now);
+        }
+    }
+
     /// The rank of the torrent as a whole: that of its most valued peer. One without peers ranks as
     /// seen once: its download count is all that is lost.
     pub(super) fn torrent_rank(&self) -> Rank {
