@@ -7,6 +7,8 @@
 //! bounds, once per part and minute, say so in error), in batches; else the newcomer goes, which is what
 //! happens in a flood, and costs the same whatever the store's size.
 
+use std::iter;
+
 use dashmap::Entry;
 
 use super::{
@@ -32,6 +34,8 @@ const SCANS: usize = 4;
 
 /// Entries of the queue of newcomers looked at for one that is still here and was seen only once.
 const NEWCOMERS: usize = 64;
+/// And from its other end.
+const LATEST: usize = 4;
 
 /// One in this many of all peers or torrents go at a time, so that a scan is paid by more than one.
 const BATCH: usize = 4096;
@@ -72,16 +76,16 @@ impl Store {
         }
     }
 
-    /// Takes the oldest newcomer that is still here and was seen only once, with its rank.
+    /// Takes the oldest newcomer that is still here and was seen only once, with its rank. If none of
+    /// those that came first is, it is the latest: in a flood that one is.
     fn oldest_newcomer(&self, full: Full) -> Option<(Rank, Newcomer)> {
-        for _ in 0..NEWCOMERS {
-            let newcomer = self.newcomers(full).pop()?;
-            let rank = self.rank_of(full, newcomer);
-            if let Some(rank) = rank.filter(|rank| rank.is_once()) {
-                return Some((rank, newcomer));
-            }
-        }
-        None
+        let queue = self.newcomers(full);
+        let oldest = iter::from_fn(|| queue.pop()).take(NEWCOMERS);
+        let latest = iter::from_fn(|| queue.pop_latest()).take(LATEST);
+        oldest.chain(latest).find_map(|newcomer| {
+            let rank = self.rank_of(full, newcomer)?;
+            rank.is_once().then_some((rank, newcomer))
+        })
     }
 
     fn rank_of(&self, full: Full, (info_hash, addr): Newcomer) -> Option<Rank> {

@@ -41,6 +41,11 @@ impl Newcomers {
         self.queue().pop_front()
     }
 
+    /// Takes the latest.
+    pub(super) fn pop_latest(&self) -> Option<Newcomer> {
+        self.queue().pop_back()
+    }
+
     /// Puts back what was taken and is still here.
     pub(super) fn put_back(&self, newcomer: Newcomer) {
         self.queue().push_front(newcomer);

@@ -128,6 +128,33 @@ fn a_flood_of_peers_evicts_at_most_one_that_was_seen_again() {
     assert_eq!(real.count(), 499);
 }
 
+/// With many parts the store cannot look everywhere for who was seen once; it must find them still.
+#[test]
+fn a_flood_is_told_from_real_peers_in_a_store_of_many_parts() {
+    let store = Store::new(SwarmConfig {
+        max_peers: 3000,
+        shards: 4096,
+        ..SwarmConfig::default()
+    });
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut join = |torrent, now| {
+        let announce = Announce {
+            info_hash: hash(torrent),
+            peer_id: PeerId([1; 20]),
+            addr: v4(1),
+            event: AnnounceEvent::Update,
+            left: Some(5),
+        };
+        answer_of(&store, &announce, NONE, now, &mut rng);
+    };
+    (0..3000).for_each(|torrent| join(torrent, START));
+    (0..3000).for_each(|torrent| join(torrent, after(60)));
+    (3000..8000).for_each(|torrent| join(torrent, after(120)));
+    assert_eq!(store.peers(), 3000);
+    let real = (0..3000).filter(|&torrent| store.scrape(&hash(torrent)).is_some());
+    assert_eq!(real.count(), 2999);
+}
+
 #[test]
 fn torrents_kept_for_their_downloads_go_first() {
     let store = Store::new(SwarmConfig {
