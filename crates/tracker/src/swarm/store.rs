@@ -253,15 +253,16 @@ impl Store {
     ) -> Outcome {
         let before = swarm.tally();
         let effect = swarm.announce(announce, rules, rng);
-        self.counters.changed(before, swarm.tally());
-        // Only these lower a rank.
+        let after = swarm.tally();
+        self.counters.changed(before, after);
+        // Only a newcomer and a removal lower a rank.
         if effect == Effect::Joined {
             self.peer_bounds.note(part, Rank::new(false, rules.now));
             let newcomer = (announce.info_hash, announce.addr);
             self.new_peers
                 .push(newcomer, self.peers(), self.config.max_peers);
         }
-        if matches!(effect, Effect::Joined | Effect::Left) {
+        if effect == Effect::Joined || after.peers() < before.peers() {
             self.torrent_bounds.note(part, swarm.torrent_rank());
         }
         outcome(announce, swarm.stats(), effect)

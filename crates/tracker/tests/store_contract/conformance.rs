@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use tracker::{
-    swarm::{Effect, Store, StoreCounts, SwarmConfig, SwarmStats, Wanted},
+    swarm::{Effect, Store, StoreCounts, SwarmStats, Wanted},
     types::{
-        AnnounceEvent::{self, Completed, Paused, Started, Stopped, Update},
+        AnnounceEvent::{Completed, Paused, Started, Stopped, Update},
         PeerAddr, PeerId,
     },
 };
 
 use crate::{
     model::Model,
-    support::{ALL, Answer, START, SwarmStore, after, announce, config, hash, v4, v6},
+    support::{ALL, Answer, Fixture, START, SwarmStore, after, announce, config, hash, v4, v6},
 };
 
 macro_rules! conformance {
@@ -52,58 +52,6 @@ conformance! {
     full_swarm_of_one,
     remove_forgets_all,
     counts_follow,
-}
-
-/// A store with a clock and a random source.
-struct Fixture<S> {
-    store: S,
-    rng: fastrand::Rng,
-    secs: u64,
-}
-
-impl<S: SwarmStore> Fixture<S> {
-    fn new() -> Self {
-        Self::with(config())
-    }
-
-    fn limited(max_peers_per_swarm: usize) -> Self {
-        Self::with(SwarmConfig {
-            max_peers_per_swarm: Some(max_peers_per_swarm),
-            ..config()
-        })
-    }
-
-    fn with(config: SwarmConfig) -> Self {
-        Self {
-            store: S::with(config),
-            rng: fastrand::Rng::with_seed(7),
-            secs: 0,
-        }
-    }
-
-    fn announce(&mut self, addr: PeerAddr, event: AnnounceEvent, left: Option<u64>) -> Answer {
-        self.ask(addr, event, left, ALL)
-    }
-
-    fn ask(
-        &mut self,
-        addr: PeerAddr,
-        event: AnnounceEvent,
-        left: Option<u64>,
-        wanted: Wanted,
-    ) -> Answer {
-        let now = after(self.secs);
-        let announce = announce(addr, event, left);
-        let answer = self.store.announce(&announce, wanted, now, &mut self.rng);
-        assert_eq!(answer.outcome.event, event, "listeners hear what was sent");
-        answer
-    }
-
-    /// Seeders, leechers, downloads.
-    fn numbers(&self) -> Option<(u32, u32, u32)> {
-        let stats = self.store.scrape(&hash(1))?;
-        Some((stats.complete, stats.incomplete, stats.downloaded))
-    }
 }
 
 fn numbers(answer: &Answer) -> (Effect, u32, u32, u32) {

@@ -192,3 +192,60 @@ pub(crate) fn config() -> SwarmConfig {
         ..SwarmConfig::default()
     }
 }
+
+/// A store with a clock and a random source.
+pub(crate) struct Fixture<S> {
+    pub(crate) store: S,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) secs: u64,
+}
+
+impl<S: SwarmStore> Fixture<S> {
+    pub(crate) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn limited(max_peers_per_swarm: usize) -> Self {
+        Self::with(SwarmConfig {
+            max_peers_per_swarm: Some(max_peers_per_swarm),
+            ..config()
+        })
+    }
+
+    pub(crate) fn with(config: SwarmConfig) -> Self {
+        Self {
+            store: S::with(config),
+            rng: fastrand::Rng::with_seed(7),
+            secs: 0,
+        }
+    }
+
+    pub(crate) fn announce(
+        &mut self,
+        addr: PeerAddr,
+        event: AnnounceEvent,
+        left: Option<u64>,
+    ) -> Answer {
+        self.ask(addr, event, left, ALL)
+    }
+
+    pub(crate) fn ask(
+        &mut self,
+        addr: PeerAddr,
+        event: AnnounceEvent,
+        left: Option<u64>,
+        wanted: Wanted,
+    ) -> Answer {
+        let now = after(self.secs);
+        let announce = announce(addr, event, left);
+        let answer = self.store.announce(&announce, wanted, now, &mut self.rng);
+        assert_eq!(answer.outcome.event, event, "listeners hear what was sent");
+        answer
+    }
+
+    /// Seeders, leechers, downloads.
+    pub(crate) fn numbers(&self) -> Option<(u32, u32, u32)> {
+        let stats = self.store.scrape(&hash(1))?;
+        Some((stats.complete, stats.incomplete, stats.downloaded))
+    }
+}
