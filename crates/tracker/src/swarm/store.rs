@@ -184,11 +184,6 @@ impl Store {
         }
     }
 
-    pub(super) fn with_round<T>(&self, f: impl FnOnce(&mut Round) -> T) -> T {
-        // A round is valid at every step: a panic elsewhere is no reason to stop expiry for good.
-        f(&mut self.round.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// `Err` if the announce would go over a ceiling and `limited` is set; it has changed nothing then.
     fn try_announce(
         &self,

@@ -155,6 +155,23 @@ fn a_flood_is_told_from_real_peers_in_a_store_of_many_parts() {
     assert_eq!(real.count(), 2999);
 }
 
+/// A swarm too large for an eviction to look at every peer.
+#[test]
+fn the_longest_silent_of_a_very_large_swarm_go() {
+    let mut watched = Watched::new(1000, 40_000);
+    for peer in 0..40_000 {
+        let minute = u64::from(peer / 20_000);
+        watched.announce(1, peer, after(minute * 60));
+    }
+    for peer in 40_000..41_000 {
+        watched.announce(1, peer, after(180));
+    }
+    assert!((39_900..=40_000).contains(&watched.store.peers()));
+    let peers = watched.store.peers_of(&hash(1));
+    let left: std::collections::BTreeSet<_> = peers.iter().map(|peer| peer.addr).collect();
+    assert!((20_000..41_000).all(|peer| left.contains(&v4(peer))));
+}
+
 #[test]
 fn torrents_kept_for_their_downloads_go_first() {
     let store = Store::new(SwarmConfig {
