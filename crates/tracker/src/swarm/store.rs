@@ -1,6 +1,6 @@
 //! The concurrent map of swarms.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use ahash::RandomState;
 use dashmap::{DashMap, Entry};
