@@ -1,1 +1,37 @@
-//! (being written)
+//! The tracker client: announces and scrapes at other people's trackers.
+//!
+//! [`ClientEngine`] is one per process. A [`TrackerRequest`] goes in, one callback comes out.
+//! The parts:
+//!
+//! - [`schedule`] and [`tiers`]: when, and which tracker next. Pure.
+//! - `udp`: BEP 15 over one socket per address family.
+//! - `http`: one bounded GET request over pooled connections.
+//! - `resolve`, `slots`: look-ups and turns that all requests share.
+//!
+//! Whatever a tracker does, a request ends once, within its time, and costs bounded memory.
+
+mod address;
+mod engine;
+mod error;
+mod http;
+mod os_error;
+mod reply;
+mod request;
+mod resolve;
+pub mod schedule;
+mod slots;
+pub mod tiers;
+mod tls;
+mod udp;
+mod url;
+
+pub use address::is_public;
+pub use engine::{ClientEngine, DESTROY_TIMEOUT, Outcome, RequestHandle};
+pub use error::{ClientError, Failure, MAX_TEXT};
+pub use os_error::{Cause, OsError};
+pub use reply::{AnnounceReply, Peer, RawDict, RawValue, ScrapeReply, ScrapeRow, TrackerReply};
+pub use request::{
+    AnnounceParams, ClientConfig, DEFAULT_TIMEOUT, Families, RequestKind, TrackerRequest,
+};
+pub use tls::TlsRoots;
+pub use url::{TrackerUrl, UrlError};

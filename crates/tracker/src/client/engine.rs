@@ -1,0 +1,249 @@
+//! The engine: takes requests, runs each as a task, calls back once.
+
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::watch};
+
+use super::{
+    error::ClientError,
+    http::HttpTransport,
+    reply::{AnnounceReply, ScrapeReply, TrackerReply},
+    request::{AnnounceParams, ClientConfig, Families, RequestKind, TrackerRequest},
+    resolve::{Family, Resolver},
+    udp::UdpTransport,
+    url::Parts,
+};
+
+/// How long the slower address family is waited for when both are asked.
+const OTHER_FAMILY: Duration = Duration::from_secs(2);
+
+/// How long a client that is being destroyed waits for its requests; the original's.
+pub const DESTROY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a request came to.
+pub type Outcome = Result<TrackerReply, ClientError>;
+
+/// The tracker client of a process: sockets, connections and name look-ups are shared by all who
+/// hold a clone.
+///
+/// It lives on the runtime that it is given and starts nothing before the first request. It has
+/// no timers of its own: when to announce again is the caller's decision.
+#[derive(Clone)]
+pub struct ClientEngine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    handle: Handle,
+    http: HttpTransport,
+    udp: UdpTransport,
+    /// Receives the end of all requests; its receivers are the requests under way.
+    ending: watch::Sender<Ending>,
+}
+
+/// A request under way. Dropping it changes nothing.
+#[derive(Clone, Debug)]
+pub struct RequestHandle {
+    handle: Handle,
+    abort: Weak<watch::Sender<Ending>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    Now,
+}
+
+impl ClientEngine {
+    /// An engine whose requests run on this runtime, which needs its I/O and time drivers.
+    pub fn new(handle: Handle, config: ClientConfig) -> Self {
+        let resolver = Resolver::new(handle.clone(), config.hosts.clone());
+        let config = Arc::new(config);
+        Self {
+            inner: Arc::new(Inner {
+                http: HttpTransport::new(Arc::clone(&resolver), Arc::clone(&config)),
+                udp: UdpTransport::new(handle.clone(), resolver, config.udp_total),
+                ending: watch::Sender::new(Ending::No),
+                handle,
+            }),
+        }
+    }
+
+    /// Starts a request. `done` is called exactly once, on a thread of the runtime, whatever
+    /// happens: also when the request is aborted, and when the runtime is dropped (then on the
+    /// thread that drops it). It must not block and must not panic.
+    pub fn submit(
+        &self,
+        request: TrackerRequest,
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> RequestHandle {
+        let done = Done(Some(Box::new(done)));
+        let inner = Arc::clone(&self.inner);
+        let mut all_end = inner.ending.subscribe();
+        let (abort, mut end) = watch::channel(Ending::No);
+        let abort = Arc::new(abort);
+        let handle = RequestHandle {
+            handle: inner.handle.clone(),
+            abort: Arc::downgrade(&abort),
+        };
+        self.inner.handle.spawn(async move {
+            let outcome = tokio::select! {
+                biased;
+                () = ended(&mut end) => Err(ClientError::Aborted),
+                () = ended(&mut all_end) => Err(ClientError::Aborted),
+                outcome = inner.run(&request) => outcome,
+            };
+            drop(abort);
+            done.call(outcome);
+            // What `shutdown` waits for.
+            drop(all_end);
+        });
+        handle
+    }
+
+    /// The number of requests whose callbacks have not been called yet, give or take those being
+    /// called at this moment.
+    pub fn in_flight(&self) -> usize {
+        self.inner.ending.receiver_count()
+    }
+
+    /// Waits until all requests are done, but no longer than `grace`; then aborts the rest. Later
+    /// requests are aborted at once.
+    pub async fn shutdown(&self, grace: Duration) {
+        let ending = &self.inner.ending;
+        if tokio::time::timeout(grace, ending.closed()).await.is_err() {
+            ending.send_replace(Ending::Now);
+            ending.closed().await;
+        }
+        ending.send_replace(Ending::Now);
+    }
+}
+
+impl RequestHandle {
+    /// Ends the request; its callback gets [`ClientError::Aborted`] unless it is done already.
+    pub fn abort(&self) {
+        if let Some(abort) = self.abort.upgrade() {
+            abort.send_replace(Ending::Now);
+        }
+    }
+
+    /// Ends the request when this time has passed, [`DESTROY_TIMEOUT`] when its client is being
+    /// destroyed. The timer does not outlive the request.
+    pub fn abort_after(&self, grace: Duration) {
+        let weak = Weak::clone(&self.abort);
+        self.handle.spawn(async move {
+            let Some(abort) = weak.upgrade() else { return };
+            let mut end = abort.subscribe();
+            drop(abort);
+            // The channel closes with the request.
+            if tokio::time::timeout(grace, end.changed()).await.is_err()
+                && let Some(abort) = weak.upgrade()
+            {
+                abort.send_replace(Ending::Now);
+            }
+        });
+    }
+
+    /// Whether the request is done.
+    pub fn is_done(&self) -> bool {
+        self.abort.strong_count() == 0
+    }
+}
+
+impl Inner {
+    async fn run(&self, request: &TrackerRequest) -> Outcome {
+        let families = request.families;
+        match &request.kind {
+            RequestKind::Announce(params) if families == Families::Both => {
+                let v4 = self.announce(request, params, &[Family::V4]);
+                let v6 = self.announce(request, params, &[Family::V6]);
+                both(v4, v6).await
+            }
+            RequestKind::Announce(params) => {
+                self.announce(request, params, families.in_order()).await
+            }
+            RequestKind::Scrape { info_hashes } => {
+                let families = families.in_order();
+                let reply = match request.url.parts() {
+                    Parts::Http { .. } => self.http.scrape(request, info_hashes, families).await,
+                    Parts::Udp(url) => {
+                        let scrape = self.udp.scrape(request, url, info_hashes, families);
+                        scrape.await.map(|rows| ScrapeReply {
+                            rows,
+                            ..ScrapeReply::default()
+                        })
+                    }
+                };
+                return reply.map(TrackerReply::Scrape);
+            }
+        }
+        .map(|reply| TrackerReply::Announce(Box::new(reply)))
+    }
+
+    async fn announce(
+        &self,
+        request: &TrackerRequest,
+        params: &AnnounceParams,
+        families: &[Family],
+    ) -> Result<AnnounceReply, ClientError> {
+        match request.url.parts() {
+            Parts::Http { .. } => self.http.announce(request, params, families).await,
+            Parts::Udp(url) => self.udp.announce(request, url, params, families).await,
+        }
+    }
+}
+
+/// The answers over both families as one. A family that fails does not matter if the other does
+/// not; if both fail, the error of IPv4 tells more, for most trackers have no IPv6.
+async fn both(
+    v4: impl Future<Output = Result<AnnounceReply, ClientError>>,
+    v6: impl Future<Output = Result<AnnounceReply, ClientError>>,
+) -> Result<AnnounceReply, ClientError> {
+    let mut v4 = std::pin::pin!(v4);
+    let mut v6 = std::pin::pin!(v6);
+    let (first, other) = tokio::select! {
+        first = &mut v4 => match first {
+            Ok(reply) => (reply, tokio::time::timeout(OTHER_FAMILY, v6).await),
+            Err(error) => return v6.await.map_err(|_| error),
+        },
+        first = &mut v6 => match first {
+            Ok(reply) => (reply, tokio::time::timeout(OTHER_FAMILY, v4).await),
+            Err(_) => return v4.await,
+        },
+    };
+    let mut reply = first;
+    if let Ok(Ok(other)) = other {
+        reply.merge(other);
+    }
+    Ok(reply)
+}
+
+/// Completes when the end has been called for; never, if it no longer can be.
+async fn ended(end: &mut watch::Receiver<Ending>) {
+    if end.wait_for(|ending| *ending == Ending::Now).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A callback that is called even if the task that holds it is dropped.
+struct Done(Option<Box<dyn FnOnce(Outcome) + Send>>);
+
+impl Done {
+    fn call(mut self, outcome: Outcome) {
+        if let Some(done) = self.0.take() {
+            done(outcome);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done(Err(ClientError::Aborted));
+        }
+    }
+}

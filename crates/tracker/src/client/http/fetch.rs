@@ -1,0 +1,207 @@
+//! A GET request with everything bounded: redirects, body, addresses.
+
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::{
+    StatusCode, Url,
+    header::{HeaderValue, LOCATION, USER_AGENT},
+};
+
+use super::pool::{Pool, Route};
+use crate::client::{
+    error::ClientError,
+    os_error::Cause,
+    request::{ClientConfig, TrackerRequest},
+    resolve::{Family, Resolver},
+    url::Host,
+};
+
+/// Fetches bodies of bounded size.
+pub(super) struct Fetcher {
+    pub(super) pool: Pool,
+    pub(super) resolver: Arc<Resolver>,
+    pub(super) config: Arc<ClientConfig>,
+}
+
+impl Fetcher {
+    /// The body of the answer, after redirects and inflation.
+    ///
+    /// Redirects are followed here and not by reqwest: each hop's address decides about the next
+    /// one, and credentials must not travel along.
+    pub(super) async fn get(
+        &self,
+        request: &TrackerRequest,
+        url: Url,
+        families: &[Family],
+    ) -> Result<Vec<u8>, ClientError> {
+        let user_agent = HeaderValue::from_str(request.user_agent.as_deref().unwrap_or(""))
+            .map_err(|_| ClientError::UserAgent)?;
+        let tracker = || request.url.as_str().to_owned();
+        let bad_redirect = || ClientError::Redirect { url: tracker() };
+        let mut url = url;
+        let mut public_only = false;
+        for _ in 0..=self.config.max_redirects {
+            let hop = Hop {
+                request,
+                url: &url,
+                user_agent: &user_agent,
+                public_only,
+            };
+            let response = self.send(&hop, families).await?;
+            // An address that is not known is held for one on the internet, to be safe.
+            public_only |= response
+                .remote_addr()
+                .is_none_or(|addr| (self.config.is_public)(addr.ip()));
+            match response.status() {
+                StatusCode::OK => return self.body(response, request).await,
+                StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT
+                    if response.headers().contains_key(LOCATION) =>
+                {
+                    let location = response.headers().get(LOCATION);
+                    let next = location
+                        .and_then(|location| location.to_str().ok())
+                        .and_then(|location| url.join(location).ok())
+                        // A downgrade to http: is allowed, as in fetch.
+                        .filter(|next| matches!(next.scheme(), "http" | "https"))
+                        .ok_or_else(bad_redirect)?;
+                    url = next;
+                }
+                status => {
+                    return Err(ClientError::Status {
+                        status: status.as_u16(),
+                        url: tracker(),
+                    });
+                }
+            }
+        }
+        Err(bad_redirect())
+    }
+
+    /// One hop, over one address family after the other.
+    async fn send(
+        &self,
+        hop: &Hop<'_>,
+        families: &[Family],
+    ) -> Result<reqwest::Response, ClientError> {
+        let host = Host::of(hop.url)
+            .ok_or_else(|| ClientError::Fetch(Cause::text("the URL has no host")))?;
+        let addresses = self.addresses(hop, &host).await?;
+        let mut error = ClientError::Fetch(Cause::lookup(
+            &host.to_string(),
+            &io::Error::other("no address of this family"),
+        ));
+        for family in families {
+            let Some(ip) = addresses.iter().find(|ip| Family::of(**ip) == *family) else {
+                continue;
+            };
+            let route = Route {
+                family: *family,
+                public_only: hop.public_only,
+            };
+            let client = self.pool.client(route, hop.request.tls_roots.as_ref())?;
+            let sent = client
+                .get(hop.url.clone())
+                .header(USER_AGENT, hop.user_agent)
+                .send()
+                .await;
+            let failed = match sent {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            let addr = hop
+                .url
+                .port_or_known_default()
+                .map(|port| SocketAddr::new(*ip, port));
+            error = fetch_error(&failed, addr);
+            // Once the request is out, another try would be another announce.
+            if !failed.is_connect() {
+                return Err(error);
+            }
+        }
+        self.resolver.forget(&host);
+        Err(error)
+    }
+
+    /// The addresses of a hop. The connection's own look-up comes out of the same cache, through
+    /// the same filter.
+    async fn addresses(&self, hop: &Hop<'_>, host: &Host) -> Result<Vec<IpAddr>, ClientError> {
+        if hop.url.scheme() == "https" && hop.request.tls_roots.is_none() {
+            return Err(ClientError::TlsRoots);
+        }
+        let mut addresses = self
+            .resolver
+            .resolve(host)
+            .await
+            .map_err(ClientError::Fetch)?
+            .to_vec();
+        if hop.public_only {
+            addresses.retain(|ip| (self.config.is_public)(*ip));
+            if addresses.is_empty() {
+                return Err(ClientError::RedirectRefused {
+                    host: host.to_string(),
+                    url: hop.request.url.as_str().to_owned(),
+                });
+            }
+        }
+        Ok(addresses)
+    }
+
+    async fn body(
+        &self,
+        mut response: reqwest::Response,
+        request: &TrackerRequest,
+    ) -> Result<Vec<u8>, ClientError> {
+        let limit = self.config.max_body;
+        let too_large = || ClientError::TooLarge {
+            limit,
+            url: request.url.as_str().to_owned(),
+        };
+        if response
+            .content_length()
+            .is_some_and(|len| len > limit as u64)
+        {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(too_large()),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body),
+                Err(error) => {
+                    let cause = Cause::of(&error, "read", None);
+                    return Err(ClientError::Terminated(cause));
+                }
+            }
+        }
+    }
+}
+
+struct Hop<'a> {
+    request: &'a TrackerRequest,
+    url: &'a Url,
+    user_agent: &'a HeaderValue,
+    public_only: bool,
+}
+
+fn fetch_error(error: &reqwest::Error, addr: Option<SocketAddr>) -> ClientError {
+    let syscall = if error.is_connect() {
+        "connect"
+    } else {
+        "read"
+    };
+    // The URL in reqwest's own text holds the passkey, so only what lies below it is told.
+    ClientError::Fetch(match error.source() {
+        Some(source) => Cause::of(source, syscall, addr),
+        None => Cause::text("the request could not be sent"),
+    })
+}

@@ -1,0 +1,362 @@
+//! The UDP transport (BEP 15, BEP 41).
+
+mod connections;
+mod exchange;
+mod socket;
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
+
+use self::{
+    connections::{Connection, Connections},
+    exchange::{Exchange, Reply, exchange},
+    socket::{Action, Socket},
+};
+use super::{
+    error::{ClientError, Failure, bounded_text},
+    os_error::Cause,
+    reply::{AnnounceReply, Peer, ScrapeRow},
+    request::{AnnounceParams, TrackerRequest},
+    resolve::{Family, Resolver},
+    schedule::RawIntervals,
+    url::UdpUrl,
+};
+use crate::{
+    protocol::{
+        compact,
+        udp::{
+            AnnounceRequest, MAX_SCRAPE_HASHES, Response, ResponseError, parse_response,
+            scrape_rows, write_announce_request, write_scrape_request,
+        },
+    },
+    types::InfoHash,
+};
+
+/// The share of the budget that IPv4 gets when IPv6 is to be tried after it, in tenths.
+const FIRST_FAMILY_TENTHS: u32 = 6;
+
+/// The shared sockets, bound at the first use of their family.
+pub(super) struct UdpTransport {
+    handle: Handle,
+    resolver: Arc<Resolver>,
+    turns: Semaphore,
+    v4: Mutex<Option<Arc<Connections>>>,
+    v6: Mutex<Option<Arc<Connections>>>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum Fail {
+    /// Nothing came that was an answer, but perhaps something that was not.
+    Silence(Option<ResponseError>),
+    /// An error packet with this text.
+    Refused(Vec<u8>),
+    /// The system did not send.
+    Send(Cause),
+}
+
+/// What is sent to a tracker once there is a connection id.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    Announce(&'a AnnounceParams, &'a str),
+    Scrape(&'a [InfoHash]),
+}
+
+impl UdpTransport {
+    pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, total: usize) -> Self {
+        Self {
+            handle,
+            resolver,
+            turns: Semaphore::new(total.max(1)),
+            v4: Mutex::default(),
+            v6: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn announce(
+        &self,
+        request: &TrackerRequest,
+        url: &UdpUrl,
+        params: &AnnounceParams,
+        families: &[Family],
+    ) -> Result<AnnounceReply, ClientError> {
+        let what = params.event.wire_name().unwrap_or("update");
+        let ask = Ask::Announce(params, &url.path_and_query);
+        let (packet, family) = self.ask(request, url, ask, what, families).await?;
+        match parse_response(&packet) {
+            Ok(Response::Announce {
+                interval,
+                leechers,
+                seeders,
+                peers,
+                ..
+            }) => {
+                let head = Head {
+                    interval,
+                    leechers,
+                    seeders,
+                };
+                Ok(announce_reply(request, &head, peers, family))
+            }
+            _ => Err(unexpected(request)),
+        }
+    }
+
+    pub(super) async fn scrape(
+        &self,
+        request: &TrackerRequest,
+        url: &UdpUrl,
+        info_hashes: &[InfoHash],
+        families: &[Family],
+    ) -> Result<Vec<ScrapeRow>, ClientError> {
+        let mut rows = Vec::with_capacity(info_hashes.len());
+        for part in info_hashes.chunks(MAX_SCRAPE_HASHES) {
+            let ask = Ask::Scrape(part);
+            let (packet, _) = self.ask(request, url, ask, "scrape", families).await?;
+            let Ok(Response::Scrape { rows: answer, .. }) = parse_response(&packet) else {
+                return Err(unexpected(request));
+            };
+            // Rows have no names, they come in the order of the request; some may be missing.
+            let answer = part.iter().zip(scrape_rows(answer));
+            rows.extend(answer.map(|(info_hash, row)| ScrapeRow {
+                info_hash: *info_hash,
+                complete: Some(row.seeders.into()),
+                incomplete: Some(row.leechers.into()),
+                downloaded: Some(row.completed.into()),
+                raw: None,
+            }));
+        }
+        if rows.is_empty() {
+            return Err(unexpected(request));
+        }
+        Ok(rows)
+    }
+
+    /// Asks over one family after the other. Returns the answer and the family it came over.
+    async fn ask(
+        &self,
+        request: &TrackerRequest,
+        url: &UdpUrl,
+        ask: Ask<'_>,
+        what: &'static str,
+        families: &[Family],
+    ) -> Result<(Vec<u8>, Family), ClientError> {
+        let text = || request.url.as_str().to_owned();
+        let timed_out = || ClientError::UdpTimeout { what, url: text() };
+        let udp = |cause| ClientError::Udp { cause, url: text() };
+        let deadline = Instant::now() + request.timeout;
+        let addresses = tokio::time::timeout_at(deadline, self.resolver.resolve(&url.host))
+            .await
+            .map_err(|_| timed_out())?
+            .map_err(udp)?;
+        let targets: Vec<_> = families
+            .iter()
+            .filter_map(|family| first_of(*family, &addresses))
+            .collect();
+        let mut error = udp(Cause::lookup(
+            &url.host.to_string(),
+            &io::Error::other("no address of this family"),
+        ));
+        let mut queued = Duration::ZERO;
+        for (index, ip) in targets.iter().enumerate() {
+            let family = Family::of(*ip);
+            let until = if index + 1 < targets.len() {
+                Instant::now() + request.timeout * FIRST_FAMILY_TENTHS / 10
+            } else {
+                deadline + queued
+            };
+            let tracker = SocketAddr::new(*ip, url.port);
+            match self.ask_at(tracker, ask, until, &mut queued).await {
+                Ok(packet) => return Ok((packet, family)),
+                Err(Fail::Refused(message)) => {
+                    return Err(ClientError::Failure(Box::new(Failure {
+                        reason: bounded_text(&message),
+                        ..Failure::default()
+                    })));
+                }
+                Err(Fail::Silence(Some(fault))) => {
+                    error = ClientError::UdpReply { fault, url: text() };
+                }
+                Err(Fail::Silence(None)) => error = timed_out(),
+                Err(Fail::Send(cause)) => error = udp(cause),
+            }
+        }
+        self.resolver.forget(&url.host);
+        Err(error)
+    }
+
+    /// Asks at one address: connects if need be, and starts over once after an error packet that
+    /// may be about the connection id, or as often as time allows when the id has ended.
+    async fn ask_at(
+        &self,
+        tracker: SocketAddr,
+        ask: Ask<'_>,
+        mut deadline: Instant,
+        queued: &mut Duration,
+    ) -> Result<Vec<u8>, Fail> {
+        let connections = self
+            .connections(Family::of(tracker.ip()))
+            .map_err(|error| Fail::Send(Cause::io(&error, "bind", None)))?;
+        let mut started_over = false;
+        loop {
+            let first = connections.get(tracker, deadline).await?;
+            let asked = Instant::now();
+            let Ok(_turn) = self.turns.acquire().await else {
+                return Err(Fail::Silence(None));
+            };
+            // The wait for a turn is not the tracker's fault. The id may have ended meanwhile.
+            let waited = asked.elapsed();
+            deadline += waited;
+            *queued += waited;
+            let mut connection = connections.get(tracker, deadline).await?;
+            if connection.id == first.id {
+                connection = first;
+            }
+            let (action, packet) = write(ask, connection.id);
+            let reply = exchange(
+                Exchange {
+                    socket: connections.socket(),
+                    tracker,
+                    action,
+                    deadline,
+                    good_until: Some(connection.good_until),
+                },
+                packet,
+            )
+            .await?;
+            let Reply::Packet(packet) = reply else {
+                continue;
+            };
+            let Ok(Response::Error { message, .. }) = parse_response(&packet) else {
+                return Ok(packet);
+            };
+            connections.forget(tracker, connection.id);
+            if started_over || !may_be_about_id(message, connection) {
+                return Err(Fail::Refused(message.to_vec()));
+            }
+            started_over = true;
+        }
+    }
+
+    fn connections(&self, family: Family) -> io::Result<Arc<Connections>> {
+        let slot = match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connections) = &*slot {
+            return Ok(Arc::clone(connections));
+        }
+        let socket = Socket::bind(family, &self.handle)?;
+        let connections = Connections::new(self.handle.clone(), socket);
+        *slot = Some(Arc::clone(&connections));
+        Ok(connections)
+    }
+}
+
+/// An id that this request has just been given is good: then an error means what it says, unless
+/// it names the id ("Connection ID missmatch." of torrent.eu).
+fn may_be_about_id(message: &[u8], connection: Connection) -> bool {
+    connection.reused
+        || bounded_text(message)
+            .to_ascii_lowercase()
+            .contains("connection id")
+}
+
+fn first_of(family: Family, addresses: &[IpAddr]) -> Option<IpAddr> {
+    addresses
+        .iter()
+        .copied()
+        .find(|ip| Family::of(*ip) == family)
+}
+
+fn write(ask: Ask<'_>, connection_id: u64) -> (Action, impl FnOnce(u32) -> Vec<u8>) {
+    let action = match ask {
+        Ask::Announce(..) => Action::Announce,
+        Ask::Scrape(_) => Action::Scrape,
+    };
+    let write = move |transaction_id| {
+        let mut packet = Vec::with_capacity(128);
+        match ask {
+            Ask::Announce(params, url_data) => {
+                let announce = AnnounceRequest {
+                    connection_id,
+                    transaction_id,
+                    info_hash: params.info_hash,
+                    peer_id: params.peer_id,
+                    downloaded: params.downloaded,
+                    left: params.left.unwrap_or(u64::MAX),
+                    uploaded: params.uploaded,
+                    event: params.event,
+                    ip: Ipv4Addr::UNSPECIFIED,
+                    key: params.key,
+                    num_want: params.num_want,
+                    port: params.port,
+                    options: &[],
+                };
+                write_announce_request(&mut packet, &announce, url_data.as_bytes());
+            }
+            Ask::Scrape(info_hashes) => {
+                write_scrape_request(&mut packet, connection_id, transaction_id, info_hashes);
+            }
+        }
+        packet
+    };
+    (action, write)
+}
+
+struct Head {
+    interval: u32,
+    leechers: u32,
+    seeders: u32,
+}
+
+fn announce_reply(
+    request: &TrackerRequest,
+    head: &Head,
+    peers: &[u8],
+    family: Family,
+) -> AnnounceReply {
+    // A signed field in BEP 15: what would be over 2^31 is a negative number of seconds.
+    let interval = i64::from(head.interval.cast_signed());
+    let raw = RawIntervals {
+        interval: Some(interval),
+        min_interval: None,
+    };
+    let mut reply = AnnounceReply {
+        complete: Some(head.seeders.into()),
+        incomplete: Some(head.leechers.into()),
+        ..AnnounceReply::default()
+    };
+    reply.set_intervals(raw, request.intervals, request.url.as_str());
+    // Packets are padded by some trackers; half an address at the end is no address.
+    match family {
+        Family::V4 => {
+            let whole = peers.len() - peers.len() % 6;
+            if let Ok(peers) = compact::peers_v4(peers.get(..whole).unwrap_or_default()) {
+                reply.peers = peers.map(Peer::Addr).collect();
+            }
+        }
+        Family::V6 => {
+            let whole = peers.len() - peers.len() % 18;
+            if let Ok(peers) = compact::peers_v6(peers.get(..whole).unwrap_or_default()) {
+                reply.peers = peers.map(Peer::Addr).collect();
+            }
+        }
+    }
+    reply
+}
+
+/// An empty scrape; all else was sorted out when the packet came.
+fn unexpected(request: &TrackerRequest) -> ClientError {
+    ClientError::UdpReply {
+        fault: ResponseError::InvalidScrape,
+        url: request.url.as_str().to_owned(),
+    }
+}
