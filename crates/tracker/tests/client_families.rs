@@ -1,14 +1,12 @@
 //! The client against trackers with addresses of both families.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "a panic is a test's report"
-)]
-
 mod client_support;
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use client_support::*;
 use tokio::net::TcpListener;
@@ -36,10 +34,7 @@ async fn ipv6_tracker_sends_ipv6_peers() {
 fn dual_stack(port: u16) -> (ClientEngine, String) {
     let hosts = HashMap::from([(
         "tracker.test".to_owned(),
-        vec![
-            "::1".parse::<IpAddr>().unwrap(),
-            "127.0.0.1".parse().unwrap(),
-        ],
+        vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
     )]);
     let config = ClientConfig {
         hosts,

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
 use self::{
     connections::{Connection, Connections},
@@ -22,9 +22,10 @@ use super::{
     error::{ClientError, Failure, bounded_text},
     os_error::Cause,
     reply::{AnnounceReply, Peer, ScrapeRow},
-    request::{AnnounceParams, TrackerRequest},
+    request::{AnnounceParams, ClientConfig, TrackerRequest},
     resolve::{Family, Resolver},
     schedule::RawIntervals,
+    slots::Slots,
     url::UdpUrl,
 };
 use crate::{
@@ -45,7 +46,7 @@ const FIRST_FAMILY_TENTHS: u32 = 6;
 pub(super) struct UdpTransport {
     handle: Handle,
     resolver: Arc<Resolver>,
-    turns: Semaphore,
+    turns: Slots,
     v4: Mutex<Option<Arc<Connections>>>,
     v6: Mutex<Option<Arc<Connections>>>,
 }
@@ -69,11 +70,11 @@ enum Ask<'a> {
 }
 
 impl UdpTransport {
-    pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, total: usize) -> Self {
+    pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, config: &ClientConfig) -> Self {
         Self {
             handle,
             resolver,
-            turns: Semaphore::new(total.max(1)),
+            turns: Slots::new(config.udp_total, config.udp_per_host),
             v4: Mutex::default(),
             v6: Mutex::default(),
         }
@@ -207,9 +208,7 @@ impl UdpTransport {
         loop {
             let first = connections.get(tracker, deadline).await?;
             let asked = Instant::now();
-            let Ok(_turn) = self.turns.acquire().await else {
-                return Err(Fail::Silence(None));
-            };
+            let _turn = self.turns.acquire(&tracker.to_string()).await;
             // The wait for a turn is not the tracker's fault. The id may have ended meanwhile.
             let waited = asked.elapsed();
             deadline += waited;
