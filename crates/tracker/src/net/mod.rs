@@ -1,1 +1,9 @@
-//! (being written)
+//! Sockets: binding groups of them, moving datagrams in batches, accepting connections.
+//!
+//! Knows nothing of BitTorrent. The only part of the engine with `unsafe` code, and that only in
+//! `udp/linux.rs`, where the batched system calls are.
+
+mod bind;
+pub mod udp;
+
+pub use bind::{BindError, FamilyAddrs, PortSockets, Transport, bind_tcp, bind_udp};

@@ -63,6 +63,11 @@ impl PeerAddr {
 }
 
 impl PeerAddrV4 {
+    /// Appends the compact forms of `addrs` one after the other.
+    pub fn append_all(addrs: &[Self], out: &mut Vec<u8>) {
+        append_all(addrs.iter().map(|addr| addr.0), addrs.len(), out);
+    }
+
     /// The address without the port.
     pub fn ip(self) -> Ipv4Addr {
         let [a, b, c, d, ..] = self.0;
@@ -76,6 +81,11 @@ impl PeerAddrV4 {
 }
 
 impl PeerAddrV6 {
+    /// Appends the compact forms of `addrs` one after the other.
+    pub fn append_all(addrs: &[Self], out: &mut Vec<u8>) {
+        append_all(addrs.iter().map(|addr| addr.0), addrs.len(), out);
+    }
+
     /// The address without the port.
     pub fn ip(self) -> Ipv6Addr {
         let mut octets = [0; 16];
@@ -86,6 +96,19 @@ impl PeerAddrV6 {
     /// The port.
     pub fn port(self) -> u16 {
         u16::from_be_bytes([self.0[16], self.0[17]])
+    }
+}
+
+/// Sized first and then filled: the compiler makes plain moves of it, without a check per address.
+fn append_all<const N: usize>(
+    addrs: impl Iterator<Item = [u8; N]>,
+    count: usize,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    out.resize(start + N * count, 0);
+    for (slot, addr) in out[start..].as_chunks_mut().0.iter_mut().zip(addrs) {
+        *slot = addr;
     }
 }
 
@@ -119,6 +142,14 @@ mod tests {
             assert_eq!(SocketAddr::from(PeerAddr::from(addr)), addr);
             assert_eq!(PeerAddr::from(addr).to_string(), text);
         }
+    }
+
+    #[test]
+    fn appends_compact_forms() {
+        let mut out = vec![7];
+        PeerAddrV4::append_all(&[PeerAddrV4([1; 6]), PeerAddrV4([2; 6])], &mut out);
+        PeerAddrV6::append_all(&[], &mut out);
+        assert_eq!(out, [7, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
     }
 
     #[test]

@@ -1,0 +1,3 @@
+import { Client } from './index.js'
+
+export = Client

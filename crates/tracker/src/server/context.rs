@@ -1,0 +1,81 @@
+use std::{sync::Arc, time::Duration};
+
+use super::events::EventQueue;
+use crate::tracker::Tracker;
+
+/// What all threads of a server share.
+pub(super) struct Context {
+    pub(super) tracker: Arc<Tracker>,
+    pub(super) events: Arc<EventQueue>,
+    pub(super) options: ServerOptions,
+    /// The announce interval as it is sent, in seconds; never 0, which clients take for "at once".
+    pub(super) interval_secs: u32,
+}
+
+impl Context {
+    pub(super) fn new(
+        tracker: Arc<Tracker>,
+        events: Arc<EventQueue>,
+        options: ServerOptions,
+    ) -> Self {
+        let interval = tracker.config().interval;
+        // A part of a second counts as one, as in the original.
+        let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
+        // Signed in most clients.
+        let interval_secs = u32::try_from(secs)
+            .unwrap_or(u32::MAX)
+            .clamp(1, i32::MAX as u32);
+        Self {
+            tracker,
+            events,
+            options,
+            interval_secs,
+        }
+    }
+}
+
+/// How a server treats its transports.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Threads per transport, 1 to 64.
+    pub threads: usize,
+    /// Uses the portable sockets even where there are better ones.
+    pub portable: bool,
+    /// Believes the first entry of `X-Forwarded-For`. Only behind a proxy that sets it.
+    pub trust_proxy: bool,
+    /// Believes the address in a UDP announce. Anyone can then announce anybody else.
+    pub trust_udp_ip: bool,
+    /// How long a UDP connection id is good for.
+    pub connection_id_lifetime: Duration,
+    /// Most HTTP connections at a time; more are closed as they come.
+    pub max_connections: usize,
+    /// How long an HTTP connection may stay open without a finished request.
+    pub idle_timeout: Duration,
+    /// What comes before `/announce` and `/scrape` in the path: empty, or `/prefix`.
+    pub path_prefix: String,
+    /// Kernel buffers of each UDP socket, in bytes: receive, send.
+    pub udp_buffers: (usize, usize),
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            threads: default_threads(),
+            portable: false,
+            trust_proxy: false,
+            trust_udp_ip: false,
+            connection_id_lifetime: Duration::from_secs(120),
+            max_connections: 20_000,
+            idle_timeout: Duration::from_secs(60),
+            path_prefix: String::new(),
+            udp_buffers: (8 << 20, 4 << 20),
+        }
+    }
+}
+
+/// As many as the process may use (affinity and cgroups count), but at most 8: an addon is a guest.
+fn default_threads() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8)
+}

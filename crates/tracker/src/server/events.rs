@@ -1,0 +1,413 @@
+//! What the user's listeners are told, gathered so that they can be told in batches.
+//!
+//! A call into JavaScript for every announce would cost more than the announce. The threads append
+//! to one bounded queue; the first event after empty rings a doorbell, and whoever answers it takes
+//! hundreds at once.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use crate::types::{AnnounceEvent, PeerAddr, Timestamp};
+
+/// Events that may wait to be taken. At a listener's 300,000 a second it is a pause of 30 ms.
+const CAPACITY: usize = 10_000;
+
+/// Warnings a second that get through: a flood of bad packets must not become a flood of events.
+const WARNINGS_PER_SEC: u32 = 100;
+
+/// Something that a listener may want to know.
+#[derive(Debug)]
+pub enum Event {
+    /// A peer's announce was answered.
+    Announce(Announced),
+    /// Somebody sent something bad, or something is not as it should be; the server goes on.
+    Warning(Warning),
+    /// A socket or a thread failed.
+    Error(Failure),
+}
+
+/// An answered announce.
+#[derive(Debug)]
+pub struct Announced {
+    /// What it came to, after the swarm's state machine.
+    pub event: AnnounceEvent,
+    /// The peer's address as stored.
+    pub addr: PeerAddr,
+    /// The request, for whoever wants its parameters.
+    pub request: Request,
+}
+
+/// An announce as it came in; decoded only where somebody looks.
+#[derive(Debug)]
+pub enum Request {
+    /// The datagram.
+    Udp(Box<[u8]>),
+    /// The request line and headers.
+    Http(Box<HttpRequest>),
+}
+
+/// An HTTP request's head.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// `GET`, as a rule.
+    pub method: String,
+    /// Path and query as sent.
+    pub target: Vec<u8>,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Where the connection came from.
+    pub remote: SocketAddr,
+    /// The client's address as trusted: the connection's, or a proxy's word.
+    pub ip: IpAddr,
+}
+
+/// A warning, for the `warning` event.
+#[derive(Debug)]
+pub struct Warning {
+    /// A stable `ERR_TRACKER_...` code.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// Who sent it.
+    pub from: Option<SocketAddr>,
+    /// How many warnings were left out before this one since the last.
+    pub left_out: u64,
+}
+
+/// A failure, for the `error` event.
+#[derive(Debug)]
+pub struct Failure {
+    /// A stable `ERR_TRACKER_...` code where the system gives none.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// The system's error.
+    pub source: Option<io::Error>,
+}
+
+impl Failure {
+    /// A failure that the system reports; `what` says at which call.
+    pub(super) fn system(what: &str, source: io::Error) -> Self {
+        Self {
+            code: "ERR_TRACKER_SYSTEM",
+            message: format!("{what}: {source}"),
+            source: Some(source),
+        }
+    }
+}
+
+/// The way from the engine to the user's code.
+pub trait EventSink: Send + Sync + 'static {
+    /// Events wait: call [`EventQueue::take`] soon, from wherever you like. Must not block.
+    fn ring(&self);
+}
+
+/// Bits of [`EventQueue::want`].
+pub mod want {
+    use crate::types::AnnounceEvent;
+
+    /// Warnings.
+    pub const WARNING: u32 = 1 << 16;
+
+    /// Announces that came to this event.
+    pub const fn announce(event: AnnounceEvent) -> u32 {
+        1 << event as u32
+    }
+
+    /// Announces of any kind.
+    pub const ANNOUNCES: u32 = 0b1_1111;
+}
+
+/// The bounded queue of one server.
+pub struct EventQueue {
+    state: Mutex<State>,
+    /// A UDP thread waits here while the queue is full; the kernel then sheds its load.
+    space: Condvar,
+    /// HTTP tasks wait here.
+    space_async: Notify,
+    wanted: AtomicU32,
+    sink: Box<dyn EventSink>,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<Event>,
+    /// The doorbell has been rung and not been answered yet.
+    rung: bool,
+    closed: bool,
+    warnings: WarningBudget,
+}
+
+#[derive(Default)]
+struct WarningBudget {
+    second: Timestamp,
+    used: u32,
+    left_out: u64,
+}
+
+impl EventQueue {
+    /// An empty queue for listeners behind `sink`.
+    pub fn new(sink: Box<dyn EventSink>) -> Self {
+        Self {
+            state: Mutex::default(),
+            space: Condvar::new(),
+            space_async: Notify::new(),
+            wanted: AtomicU32::new(0),
+            sink,
+        }
+    }
+
+    /// Sets which kinds have listeners: bits of [`want`]. No others are produced; errors always.
+    pub fn set_wanted(&self, mask: u32) {
+        self.wanted.store(mask, Ordering::Relaxed);
+    }
+
+    /// Whether any of these kinds has a listener.
+    pub fn wants(&self, mask: u32) -> bool {
+        self.wanted.load(Ordering::Relaxed) & mask != 0
+    }
+
+    /// Appends all of `events`, waiting for room, and leaves it empty. For threads that may block;
+    /// closing the queue ends the wait.
+    pub fn append_blocking(&self, events: &mut Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        while state.events.len() >= CAPACITY && !state.closed {
+            state = self
+                .space
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            events.clear();
+            return;
+        }
+        state.events.extend(events.drain(..));
+        self.ring(state);
+    }
+
+    /// Appends an event, waiting for room; closing the queue ends the wait.
+    pub async fn append(&self, event: Event) {
+        let mut event = Some(event);
+        loop {
+            let room = self.space_async.notified();
+            tokio::pin!(room);
+            // Registered before the look, so that a take in between is not missed.
+            room.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.closed {
+                    return;
+                }
+                if state.events.len() < CAPACITY {
+                    state.events.extend(event.take());
+                    self.ring(state);
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Appends a warning if somebody listens, the budget of this second allows it and there is
+    /// room; otherwise it is counted and the next one says so. Never waits.
+    pub fn warn(
+        &self,
+        now: Timestamp,
+        code: &'static str,
+        from: Option<SocketAddr>,
+        message: impl FnOnce() -> String,
+    ) {
+        if !self.wants(want::WARNING) {
+            return;
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        let full = state.events.len() >= CAPACITY;
+        let budget = &mut state.warnings;
+        if budget.second != now {
+            (budget.second, budget.used) = (now, 0);
+        }
+        if full || budget.used >= WARNINGS_PER_SEC {
+            budget.left_out += 1;
+            return;
+        }
+        budget.used += 1;
+        let left_out = std::mem::take(&mut budget.left_out);
+        state.events.push_back(Event::Warning(Warning {
+            code,
+            message: message(),
+            from,
+            left_out,
+        }));
+        self.ring(state);
+    }
+
+    /// Appends a failure, whatever the queue's length: there are few, and none may get lost.
+    pub fn fail(&self, failure: Failure) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.events.push_back(Event::Error(failure));
+            self.ring(state);
+        }
+    }
+
+    /// Takes up to `most` events. When this returns as many, there may be more: take again.
+    pub fn take(&self, most: usize) -> Vec<Event> {
+        let mut state = self.lock();
+        let count = most.min(state.events.len());
+        let taken: Vec<_> = state.events.drain(..count).collect();
+        // Fewer than asked for: the caller won't come again by itself, so the next must ring.
+        state.rung = count == most;
+        drop(state);
+        self.space.notify_all();
+        self.space_async.notify_waiters();
+        taken
+    }
+
+    /// Drops what is queued and lets nothing in again; wakes all that wait.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.events.clear();
+        drop(state);
+        self.space.notify_all();
+        self.space_async.notify_waiters();
+    }
+
+    fn ring(&self, mut state: MutexGuard<'_, State>) {
+        let first = !std::mem::replace(&mut state.rung, true);
+        drop(state);
+        if first {
+            self.sink.ring();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held cannot leave a deque half-changed in a way that matters here.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    struct Bell(Arc<AtomicUsize>);
+
+    impl EventSink for Bell {
+        fn ring(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn queue() -> (Arc<EventQueue>, Arc<AtomicUsize>) {
+        let rings = Arc::new(AtomicUsize::new(0));
+        (
+            Arc::new(EventQueue::new(Box::new(Bell(Arc::clone(&rings))))),
+            rings,
+        )
+    }
+
+    fn announce() -> Event {
+        Event::Announce(Announced {
+            event: AnnounceEvent::Started,
+            addr: PeerAddr::new([192, 0, 2, 1].into(), 1),
+            request: Request::Udp(Box::default()),
+        })
+    }
+
+    #[test]
+    fn rings_once_until_emptied() {
+        let (queue, rings) = queue();
+        let mut events: Vec<_> = (0..3).map(|_| announce()).collect();
+        queue.append_blocking(&mut events);
+        queue.append_blocking(&mut vec![announce()]);
+        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(queue.take(4).len(), 4);
+        // All that was asked for came: the taker comes again without a ring.
+        queue.append_blocking(&mut vec![announce()]);
+        assert_eq!(rings.load(Ordering::Relaxed), 1);
+        assert_eq!(queue.take(4).len(), 1);
+        queue.append_blocking(&mut vec![announce()]);
+        assert_eq!(rings.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn full_queue_makes_threads_wait_until_taken() {
+        let (queue, _) = queue();
+        queue.append_blocking(&mut (0..CAPACITY).map(|_| announce()).collect());
+        let thread = std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.append_blocking(&mut vec![announce()])
+        });
+        assert_eq!(queue.take(CAPACITY).len(), CAPACITY);
+        thread.join().unwrap();
+        assert_eq!(queue.take(CAPACITY).len(), 1);
+    }
+
+    #[test]
+    fn close_wakes_who_waits() {
+        let (queue, _) = queue();
+        queue.append_blocking(&mut (0..CAPACITY).map(|_| announce()).collect());
+        let thread = std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.append_blocking(&mut vec![announce()])
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let waiting = queue.append(announce());
+            tokio::pin!(waiting);
+            tokio::select! {
+                biased;
+                () = &mut waiting => panic!("there was no room"),
+                () = std::future::ready(()) => {}
+            }
+            queue.close();
+            waiting.await;
+        });
+        thread.join().unwrap();
+        assert_eq!(queue.take(1).len(), 0);
+    }
+
+    #[test]
+    fn warnings_are_limited_and_counted() {
+        let (queue, _) = queue();
+        let now = Timestamp::from_secs(5);
+        queue.warn(now, "ERR_TRACKER_TEST", None, || {
+            unreachable!("nobody listens")
+        });
+        queue.set_wanted(want::WARNING);
+        for _ in 0..WARNINGS_PER_SEC + 7 {
+            queue.warn(now, "ERR_TRACKER_TEST", None, || "bad".to_owned());
+        }
+        assert_eq!(queue.take(1000).len(), WARNINGS_PER_SEC as usize);
+        queue.warn(Timestamp::from_secs(6), "ERR_TRACKER_TEST", None, || {
+            "bad".to_owned()
+        });
+        match queue.take(1).pop() {
+            Some(Event::Warning(warning)) => assert_eq!(warning.left_out, 7),
+            other => panic!("{other:?}"),
+        }
+    }
+}

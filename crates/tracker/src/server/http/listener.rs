@@ -1,0 +1,283 @@
+//! A thread's connections: accepting, limits, keep-alive, orderly end.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http_body_util::Full;
+use hyper::{
+    Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::LocalSet,
+    time,
+};
+
+/// Longest request head, in bytes. A scrape of 64 torrents has some 4 KiB.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// More headers than any client or chain of proxies sends.
+const MAX_HEADERS: usize = 64;
+
+/// How long an answer under way may take once the server is closing.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Pause after the process ran out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time between rounds of housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// Answers one request; shared by the connections of a thread.
+pub(super) trait Service: 'static {
+    /// The answer to `request`, from the connection of `remote`.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Response<Full<Bytes>>>;
+
+    /// A listening socket failed.
+    fn accept_failed(&self, error: io::Error);
+
+    /// One small step of housekeeping; whether more are due.
+    fn housekeep(&self) -> bool;
+}
+
+/// What the threads of one server share about connections.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// How many are open.
+    open: AtomicUsize,
+    /// How many may be.
+    most: usize,
+    /// A connection that finished no request for this long is closed: one limit for idle peers,
+    /// for heads that drip in byte by byte and for peers that don't read their answers.
+    idle: Duration,
+}
+
+impl Connections {
+    pub(super) fn new(most: usize, idle: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicUsize::new(0),
+            most,
+            idle,
+        })
+    }
+}
+
+/// Where a thread's connections come from.
+pub(super) enum Source {
+    /// From listening sockets of its own.
+    Listeners(Vec<socket2::Socket>),
+    /// From its own listeners, each new one passed on to the next of these threads in turn: for
+    /// systems that don't spread connections over sockets by themselves.
+    Dealer(Vec<socket2::Socket>, Vec<mpsc::Sender<std::net::TcpStream>>),
+    /// From a dealer.
+    Dealt(mpsc::Receiver<std::net::TcpStream>),
+}
+
+/// Serves until `stop` is true or its sender is gone, then lets answers under way finish.
+pub(super) fn run<S: Service>(
+    source: Source,
+    connections: &Arc<Connections>,
+    service: &Rc<S>,
+    stop: &watch::Receiver<bool>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let local = LocalSet::new();
+    let accepting = async {
+        let spawn = |stream: TcpStream| spawn(stream, connections, service, stop);
+        match source {
+            Source::Listeners(listeners) => accept_all(listeners, service, stop, spawn).await,
+            Source::Dealer(listeners, threads) => {
+                let next = Cell::new(0);
+                accept_all(listeners, service, stop, |stream| {
+                    let turn = next.get() % (threads.len() + 1);
+                    next.set(turn + 1);
+                    match threads.get(turn) {
+                        // A thread that is 1000 connections behind loses this one.
+                        Some(thread) => {
+                            if let Ok(stream) = stream.into_std() {
+                                let _ = thread.try_send(stream);
+                            }
+                        }
+                        None => spawn(stream),
+                    }
+                })
+                .await
+            }
+            Source::Dealt(mut dealt) => {
+                let mut stop = stop.clone();
+                loop {
+                    tokio::select! {
+                        _ = stop.wait_for(|&stop| stop) => return Ok(()),
+                        stream = dealt.recv() => match stream {
+                            Some(stream) => spawn(TcpStream::from_std(stream)?),
+                            None => return Ok(()),
+                        },
+                    }
+                }
+            }
+        }
+    };
+    runtime.block_on(local.run_until(async {
+        tokio::select! {
+            result = accepting => result,
+            () = housekeep(service) => Ok(()),
+        }
+    }))?;
+    // What is left ends by itself within the grace: every connection watches `stop`.
+    runtime.block_on(local);
+    Ok(())
+}
+
+/// Keeps house once a second, letting connections in between the steps.
+async fn housekeep<S: Service>(service: &Rc<S>) {
+    let mut tick = time::interval(HOUSEKEEPING);
+    tick.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        while service.housekeep() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn accept_all<S: Service>(
+    listeners: Vec<socket2::Socket>,
+    service: &Rc<S>,
+    stop: &watch::Receiver<bool>,
+    accepted: impl Fn(TcpStream),
+) -> io::Result<()> {
+    let mut sockets = Vec::new();
+    for listener in listeners {
+        listener.set_nonblocking(true)?;
+        sockets.push(TcpListener::from_std(listener.into())?);
+    }
+    let mut sockets = sockets.into_iter();
+    let (first, second) = (sockets.next(), sockets.next());
+    let mut stop = stop.clone();
+    loop {
+        let result = tokio::select! {
+            _ = stop.wait_for(|&stop| stop) => return Ok(()),
+            result = accept(first.as_ref()) => result,
+            result = accept(second.as_ref()) => result,
+        };
+        match result {
+            Ok(stream) => accepted(stream),
+            // The peer went away before we came to it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                service.accept_failed(error);
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+fn spawn<S: Service>(
+    stream: TcpStream,
+    connections: &Arc<Connections>,
+    service: &Rc<S>,
+    stop: &watch::Receiver<bool>,
+) {
+    let open = Open::new(connections);
+    if open.0.open.load(Ordering::Relaxed) > connections.most {
+        return;
+    }
+    // Gone already, if this fails.
+    let Ok(remote) = stream.peer_addr() else {
+        return;
+    };
+    // An answer is one write, so there is nothing that Nagle's algorithm could gather.
+    let _ = stream.set_nodelay(true);
+    let (service, stop) = (Rc::clone(service), stop.clone());
+    tokio::task::spawn_local(async move {
+        serve(stream, remote, &open.0, service, stop).await;
+    });
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Arc<Connections>);
+
+impl Open {
+    fn new(connections: &Arc<Connections>) -> Self {
+        connections.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connections))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve<S: Service>(
+    stream: TcpStream,
+    remote: SocketAddr,
+    connections: &Connections,
+    service: Rc<S>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let finished = Rc::new(Cell::new(0_u64));
+    let answer = service_fn(|request| {
+        let (service, finished) = (Rc::clone(&service), Rc::clone(&finished));
+        async move {
+            let response = service.answer(request, remote).await;
+            finished.set(finished.get().wrapping_add(1));
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(true)
+        .pipeline_flush(true)
+        .half_close(false)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    let mut seen = finished.get();
+    let idle = time::sleep(connections.idle);
+    tokio::pin!(idle);
+    loop {
+        tokio::select! {
+            // Errors are the peer's: a reset, a bad head (hyper has answered 400), a short body.
+            _ = connection.as_mut() => return,
+            () = idle.as_mut() => {
+                if finished.get() == seen {
+                    return;
+                }
+                seen = finished.get();
+                let next = idle.deadline() + connections.idle;
+                idle.as_mut().reset(next);
+            }
+            _ = stop.wait_for(|&stop| stop) => break,
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = time::timeout(CLOSE_GRACE, connection).await;
+}

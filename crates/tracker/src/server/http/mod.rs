@@ -1,0 +1,64 @@
+//! HTTP (BEP 3, BEP 48): a hyper connection per client, a current-thread runtime per core.
+
+mod listener;
+mod service;
+
+use std::{io, rc::Rc, sync::Arc};
+
+use socket2::Socket;
+use tokio::sync::{mpsc, watch};
+
+use self::{
+    listener::{Connections, Source},
+    service::HttpService,
+};
+use super::context::Context;
+
+/// Connections that may wait for a busy thread where they are dealt out.
+const DEALT_CAPACITY: usize = 1024;
+
+/// One of a server's HTTP threads, about to run.
+pub(super) struct HttpThread {
+    source: Source,
+    connections: Arc<Connections>,
+}
+
+impl HttpThread {
+    /// The threads of a server. Shares the listeners out: a set for each thread where there are as many, else the first
+    /// thread accepts and deals to the others.
+    pub(super) fn plan(
+        context: &Context,
+        mut listeners: Vec<Vec<Socket>>,
+        threads: usize,
+    ) -> Vec<Self> {
+        let options = &context.options;
+        let connections = Connections::new(options.max_connections, options.idle_timeout);
+        let thread = |source| Self {
+            source,
+            connections: Arc::clone(&connections),
+        };
+        if listeners.len() > 1 || threads == 1 {
+            return listeners
+                .into_iter()
+                .map(|own| thread(Source::Listeners(own)))
+                .collect();
+        }
+        let own = listeners.pop().unwrap_or_default();
+        let (dealers, dealt): (Vec<_>, Vec<_>) =
+            (1..threads).map(|_| mpsc::channel(DEALT_CAPACITY)).unzip();
+        std::iter::once(thread(Source::Dealer(own, dealers)))
+            .chain(dealt.into_iter().map(|dealt| thread(Source::Dealt(dealt))))
+            .collect()
+    }
+
+    /// Serves until `stop`.
+    pub(super) fn run(
+        self,
+        context: &Arc<Context>,
+        seed: u64,
+        stop: &watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let service = Rc::new(HttpService::new(Arc::clone(context), seed));
+        listener::run(self.source, &self.connections, &service, stop)
+    }
+}

@@ -1,0 +1,189 @@
+//! UDP (BEP 15): datagrams to the tracker and back.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use super::{
+    context::Context,
+    events::{Announced, Event, Failure, Request, want},
+};
+use crate::{
+    clock,
+    net::udp::Handler,
+    protocol::{
+        connection_id::ConnectionIds,
+        udp::{self, AnnounceRequest, AnnounceResponseHead, RequestError, ScrapeRequest},
+    },
+    swarm::{Announce, Outcome, PeerSink, Run},
+    tracker::Carries,
+    types::{PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp},
+};
+
+/// Most peers in an answer over IPv6, where 20 + 18 n bytes have to fit in the 1232 that the
+/// smallest MTU (1280) leaves: a fragment lost is an answer lost.
+const MAX_PEERS_V6: usize = 67;
+
+/// Most peers in an answer over IPv4, by the same rule for an MTU of 1500.
+const MAX_PEERS_V4: usize = 242;
+
+/// The state of one UDP thread.
+pub(super) struct UdpHandler {
+    context: Arc<Context>,
+    ids: ConnectionIds,
+    rng: fastrand::Rng,
+    /// Read once per batch.
+    now: Timestamp,
+    /// The batch's events, queued once its answers are out.
+    events: Vec<Event>,
+}
+
+impl UdpHandler {
+    pub(super) fn new(context: Arc<Context>, ids: ConnectionIds, seed: u64) -> Self {
+        Self {
+            context,
+            ids,
+            rng: fastrand::Rng::with_seed(seed),
+            now: clock::timestamp(),
+            events: Vec::new(),
+        }
+    }
+
+    fn announce(
+        &mut self,
+        request: &AnnounceRequest<'_>,
+        packet: &[u8],
+        from: SocketAddr,
+        reply: &mut Vec<u8>,
+    ) {
+        let ip = if self.context.options.trust_udp_ip && !request.ip.is_unspecified() {
+            request.ip.into()
+        } else {
+            from.ip()
+        };
+        let port = if request.port == 0 {
+            from.port()
+        } else {
+            request.port
+        };
+        let announce = Announce {
+            info_hash: request.info_hash,
+            peer_id: request.peer_id,
+            addr: PeerAddr::new(ip, port),
+            event: request.event,
+            // All ones is how a client without metadata says that it does not know.
+            left: (request.left != u64::MAX).then_some(request.left),
+        };
+        let v4 = from.is_ipv4();
+        let most = if v4 { MAX_PEERS_V4 } else { MAX_PEERS_V6 };
+        let numwant = Some(i64::from(request.num_want));
+        let mut sink = Answer {
+            request,
+            interval: self.context.interval_secs,
+            reply,
+        };
+        self.context.tracker.announce(
+            &announce,
+            numwant,
+            Carries { v4, v6: !v4, most },
+            self.now,
+            &mut self.rng,
+            &mut sink,
+        );
+        if self.context.events.wants(want::announce(request.event)) {
+            self.events.push(Event::Announce(Announced {
+                event: request.event,
+                addr: announce.addr,
+                request: Request::Udp(packet.into()),
+            }));
+        }
+    }
+
+    fn scrape(&self, request: &ScrapeRequest<'_>, reply: &mut Vec<u8>) {
+        udp::write_scrape_head(reply, request.transaction_id);
+        for info_hash in request.info_hashes() {
+            let stats = self.context.tracker.scrape(&info_hash);
+            udp::write_scrape_row(reply, stats.complete, stats.downloaded, stats.incomplete);
+        }
+    }
+
+    /// Silence: an answer to a packet whose sender may be forged hits somebody else.
+    fn reject(&self, error: RequestError, from: SocketAddr) {
+        self.context
+            .events
+            .warn(self.now, "ERR_TRACKER_BAD_REQUEST", Some(from), || {
+                error.to_string()
+            });
+    }
+
+    fn reject_connection_id(&self, from: SocketAddr) {
+        self.context
+            .events
+            .warn(self.now, "ERR_TRACKER_CONNECTION_ID", Some(from), || {
+                "received packet with invalid connection id".to_owned()
+            });
+    }
+}
+
+impl Handler for UdpHandler {
+    fn tick(&mut self) {
+        self.now = clock::timestamp();
+        self.context.tracker.housekeep(self.now);
+    }
+
+    fn idle(&mut self) {
+        self.now = clock::timestamp();
+        while self.context.tracker.housekeep(self.now) {}
+    }
+
+    fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
+        let valid = |id| self.ids.is_valid(id, from.ip(), self.now);
+        match udp::parse_request(packet) {
+            Ok(udp::Request::Connect { transaction_id }) => {
+                let id = self.ids.issue(from.ip(), self.now);
+                udp::write_connect_response(reply, transaction_id, id);
+            }
+            Ok(udp::Request::Announce(request)) if valid(request.connection_id) => {
+                self.announce(&request, packet, from, reply);
+            }
+            Ok(udp::Request::Scrape(request)) if valid(request.connection_id) => {
+                self.scrape(&request, reply);
+            }
+            Ok(_) => self.reject_connection_id(from),
+            Err(error) => self.reject(error, from),
+        }
+    }
+
+    fn sent(&mut self) {
+        self.context.events.append_blocking(&mut self.events);
+    }
+
+    fn error(&mut self, error: io::Error) {
+        self.context.events.fail(Failure::system("recvmsg", error));
+    }
+}
+
+/// Writes an announce's answer as the store comes up with it.
+struct Answer<'a> {
+    request: &'a AnnounceRequest<'a>,
+    interval: u32,
+    reply: &'a mut Vec<u8>,
+}
+
+impl PeerSink for Answer<'_> {
+    fn begin(&mut self, outcome: &Outcome, _v4: usize, _v6: usize) {
+        AnnounceResponseHead {
+            transaction_id: self.request.transaction_id,
+            interval: self.interval,
+            leechers: outcome.incomplete,
+            seeders: outcome.complete,
+        }
+        .write(self.reply);
+    }
+
+    fn v4(&mut self, run: Run<'_, PeerAddrV4>) {
+        PeerAddrV4::append_all(run.addrs, self.reply);
+    }
+
+    fn v6(&mut self, run: Run<'_, PeerAddrV6>) {
+        PeerAddrV6::append_all(run.addrs, self.reply);
+    }
+}

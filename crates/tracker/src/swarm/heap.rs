@@ -1,0 +1,125 @@
+//! The peers of one family of a large swarm, as parallel arrays.
+
+use std::hash::Hash;
+
+use super::{PeerMeta, index::Index};
+use crate::types::Timestamp;
+
+/// A linear search over this many compact addresses touches a few cache lines and beats a hash.
+const INDEX_ABOVE: usize = 32;
+/// Below this the index goes; the gap to [`INDEX_ABOVE`] keeps a swarm at the edge from building it
+/// again and again.
+const NO_INDEX_BELOW: usize = 16;
+
+/// Peers side by side: an answer is one copy out of `addrs`. The order is random, see
+/// [`swap`](Self::swap).
+pub(super) struct Heap<A> {
+    addrs: Vec<A>,
+    metas: Vec<PeerMeta>,
+    last: Vec<Timestamp>,
+    index: Option<Index<A>>,
+}
+
+/// A view of parallel arrays of one length.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, A> {
+    pub(super) addrs: &'a [A],
+    pub(super) metas: &'a [PeerMeta],
+    pub(super) last: &'a [Timestamp],
+}
+
+impl<A: Copy + Eq + Hash> Heap<A> {
+    pub(super) const fn new() -> Self {
+        Self {
+            addrs: Vec::new(),
+            metas: Vec::new(),
+            last: Vec::new(),
+            index: None,
+        }
+    }
+
+    pub(super) fn rows(&self) -> Rows<'_, A> {
+        Rows {
+            addrs: &self.addrs,
+            metas: &self.metas,
+            last: &self.last,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.addrs.len()
+    }
+
+    pub(super) fn find(&self, addr: A) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.get(addr),
+            None => self.addrs.iter().position(|&known| known == addr),
+        }
+    }
+
+    pub(super) fn row_mut(&mut self, index: usize) -> (&mut PeerMeta, &mut Timestamp) {
+        (&mut self.metas[index], &mut self.last[index])
+    }
+
+    /// Adds a peer, which is not there yet, at the end.
+    pub(super) fn push(&mut self, addr: A, meta: PeerMeta, last: Timestamp) {
+        let place = self.len();
+        self.addrs.push(addr);
+        self.metas.push(meta);
+        self.last.push(last);
+        if let Some(index) = &mut self.index {
+            index.set(addr, place);
+        } else if self.len() > INDEX_ABOVE {
+            self.index = Some(Index::new(&self.addrs));
+        }
+    }
+
+    /// Removes a peer and puts the last one in its place.
+    pub(super) fn swap_remove(&mut self, index: usize) -> PeerMeta {
+        let addr = self.addrs.swap_remove(index);
+        self.last.swap_remove(index);
+        if let Some(places) = &mut self.index {
+            places.remove(addr);
+            if let Some(moved) = self.addrs.get(index) {
+                places.set(*moved, index);
+            }
+        }
+        self.metas.swap_remove(index)
+    }
+
+    /// Lets two peers change places.
+    pub(super) fn swap(&mut self, a: usize, b: usize) {
+        self.addrs.swap(a, b);
+        self.metas.swap(a, b);
+        self.last.swap(a, b);
+        if let Some(places) = &mut self.index {
+            places.set(self.addrs[a], a);
+            places.set(self.addrs[b], b);
+        }
+    }
+
+    /// Gives memory back if less than a quarter is in use.
+    pub(super) fn shrink(&mut self) {
+        let len = self.len();
+        if len < NO_INDEX_BELOW {
+            self.index = None;
+        }
+        if self.addrs.capacity() / 4 <= len.max(4) {
+            return;
+        }
+        let room = len * 2;
+        self.addrs.shrink_to(room);
+        self.metas.shrink_to(room);
+        self.last.shrink_to(room);
+        if let Some(index) = &mut self.index {
+            index.shrink();
+        }
+    }
+
+    /// Places for peers that are allocated.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        let index = self.index.as_ref().map_or(0, Index::capacity);
+        self.addrs.capacity().max(index)
+    }
+}

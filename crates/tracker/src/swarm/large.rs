@@ -1,0 +1,329 @@
+//! A swarm of more peers than are kept in place.
+
+use std::{hash::Hash, ops::ControlFlow};
+
+use super::{
+    PeerMeta,
+    heap::Heap,
+    order::{Handle, Order},
+    rank::Rank,
+};
+use crate::types::{PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp};
+
+/// Most peers that one eviction looks at. In a larger swarm the longest silent of this many
+/// neighbours stand for the longest silent of all: the swarm is locked meanwhile.
+const EVICTION_WINDOW: usize = 16 * 1024;
+
+/// Peers of both families, and running counts over them.
+pub(super) struct Large {
+    v4: Heap<PeerAddrV4>,
+    v6: Heap<PeerAddrV6>,
+    /// Only where the size of swarms is limited.
+    order: Option<Order>,
+    seeders: u32,
+    seen_again: u32,
+    last_announce: Timestamp,
+    /// No peer ranks below this. It may be too low until the next sweep.
+    first: Rank,
+    sweep: Sweep,
+}
+
+/// How far a sweep has come. It goes from the last peer to the first: removal moves the last peer, one
+/// that was looked at already, so none is passed over however the swarm changes between two steps.
+struct Sweep {
+    /// The round it belongs to; rounds count from 1.
+    round: u32,
+    /// Peers of IPv4 and IPv6 not looked at yet; `None` when it is finished.
+    rest: Option<(usize, usize)>,
+    /// The lowest rank seen in it.
+    first: Rank,
+}
+
+/// Peers of one family, as its methods reach them.
+pub(super) trait Family: Copy + Eq + Hash {
+    fn heap(large: &Large) -> &Heap<Self>;
+    fn heap_mut(large: &mut Large) -> &mut Heap<Self>;
+    fn handle(place: usize) -> Handle;
+}
+
+impl Family for PeerAddrV4 {
+    fn heap(large: &Large) -> &Heap<Self> {
+        &large.v4
+    }
+
+    fn heap_mut(large: &mut Large) -> &mut Heap<Self> {
+        &mut large.v4
+    }
+
+    fn handle(place: usize) -> Handle {
+        Handle::v4(place)
+    }
+}
+
+impl Family for PeerAddrV6 {
+    fn heap(large: &Large) -> &Heap<Self> {
+        &large.v6
+    }
+
+    fn heap_mut(large: &mut Large) -> &mut Heap<Self> {
+        &mut large.v6
+    }
+
+    fn handle(place: usize) -> Handle {
+        Handle::v6(place)
+    }
+}
+
+impl Large {
+    pub(super) fn new(ordered: bool) -> Self {
+        Self {
+            v4: Heap::new(),
+            v6: Heap::new(),
+            order: ordered.then(Order::new),
+            seeders: 0,
+            seen_again: 0,
+            last_announce: Timestamp::default(),
+            first: Rank::LAST,
+            sweep: Sweep {
+                round: 0,
+                rest: None,
+                first: Rank::LAST,
+            },
+        }
+    }
+
+    pub(super) const fn v4(&self) -> &Heap<PeerAddrV4> {
+        &self.v4
+    }
+
+    pub(super) const fn v6(&self) -> &Heap<PeerAddrV6> {
+        &self.v6
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    pub(super) const fn is_ordered(&self) -> bool {
+        self.order.is_some()
+    }
+
+    pub(super) const fn seeders(&self) -> usize {
+        self.seeders as usize
+    }
+
+    /// No peer ranks below this.
+    pub(super) const fn first_rank(&self) -> Rank {
+        self.first
+    }
+
+    /// The rank of the whole swarm: that of its most valued peer, at its last announce by anyone.
+    pub(super) const fn torrent_rank(&self) -> Rank {
+        Rank::new(self.seen_again > 0, self.last_announce)
+    }
+
+    pub(super) fn find(&self, addr: PeerAddr) -> Option<usize> {
+        match addr {
+            PeerAddr::V4(addr) => self.v4.find(addr),
+            PeerAddr::V6(addr) => self.v6.find(addr),
+        }
+    }
+
+    /// Adds a peer that is not there yet. It comes to lie at a random place if `rng` is given.
+    pub(super) fn insert<A: Family>(
+        &mut self,
+        addr: A,
+        meta: PeerMeta,
+        last: Timestamp,
+        rng: Option<&mut fastrand::Rng>,
+    ) {
+        let heap = A::heap_mut(self);
+        heap.push(addr, meta, last);
+        let place = heap.len() - 1;
+        if let Some(order) = &mut self.order {
+            order.push(A::handle(place));
+        }
+        self.count_in(meta);
+        self.last_announce = self.last_announce.max(last);
+        self.note(meta, last);
+        if let Some(rng) = rng {
+            self.shuffle::<A>(place, rng);
+        }
+    }
+
+    /// Changes a peer at its announce.
+    pub(super) fn update<A: Family, T>(
+        &mut self,
+        place: usize,
+        rng: &mut fastrand::Rng,
+        change: impl FnOnce(&mut PeerMeta, &mut Timestamp) -> T,
+    ) -> T {
+        let (meta, last) = A::heap_mut(self).row_mut(place);
+        let before = *meta;
+        let result = change(meta, last);
+        let (after, last) = (*meta, *last);
+        self.count_out(before);
+        self.count_in(after);
+        self.last_announce = self.last_announce.max(last);
+        if let Some(order) = &mut self.order {
+            order.touch(A::handle(place));
+        }
+        // Neighbours are handed out together. One announce in eight moves its peer: all are somewhere
+        // else within hours, at a cost that does not show.
+        if rng.u8(..) < 32 {
+            self.shuffle::<A>(place, rng);
+        }
+        result
+    }
+
+    pub(super) fn remove<A: Family>(&mut self, place: usize) {
+        let meta = A::heap_mut(self).swap_remove(place);
+        self.count_out(meta);
+        if let Some(order) = &mut self.order {
+            order.swap_remove(A::handle(place));
+        }
+    }
+
+    /// Removes the peer that has been silent longest, where the order is kept.
+    pub(super) fn remove_oldest(&mut self) {
+        let Some(oldest) = self.order.as_ref().and_then(Order::oldest) else {
+            return;
+        };
+        if oldest.is_v6() {
+            self.remove::<PeerAddrV6>(oldest.place());
+        } else {
+            self.remove::<PeerAddrV4>(oldest.place());
+        }
+    }
+
+    /// Goes on with the sweep number `round`: removes the peers that `expired` says so of, looking at
+    /// `budget` of them at most, which it counts down. True when the sweep is finished.
+    pub(super) fn sweep(
+        &mut self,
+        round: u32,
+        budget: &mut usize,
+        expired: impl Fn(Timestamp) -> bool,
+    ) -> bool {
+        if self.sweep.round != round {
+            self.sweep = Sweep {
+                round,
+                rest: Some((self.v4.len(), self.v6.len())),
+                first: Rank::LAST,
+            };
+        }
+        let Some(rest) = self.sweep.rest else {
+            return true;
+        };
+        let v4 = self.sweep_family::<PeerAddrV4>(rest.0, budget, &expired);
+        let v6 = self.sweep_family::<PeerAddrV6>(rest.1, budget, &expired);
+        if v4 + v6 > 0 {
+            self.sweep.rest = Some((v4, v6));
+            return false;
+        }
+        self.sweep.rest = None;
+        self.first = self.sweep.first;
+        self.v4.shrink();
+        self.v6.shrink();
+        if let Some(order) = &mut self.order {
+            order.shrink();
+        }
+        true
+    }
+
+    /// Removes peers that rank at most `threshold`, `quota` at most, which it counts down.
+    pub(super) fn evict(&mut self, threshold: Rank, quota: &mut usize, rng: &mut fastrand::Rng) {
+        if self.first > threshold {
+            return;
+        }
+        let mut first = Rank::LAST;
+        let mut window = EVICTION_WINDOW;
+        let whole = self
+            .evict_family::<PeerAddrV4>(threshold, quota, &mut window, &mut first, rng)
+            .is_continue()
+            && self
+                .evict_family::<PeerAddrV6>(threshold, quota, &mut window, &mut first, rng)
+                .is_continue();
+        if whole {
+            self.first = first;
+        }
+    }
+
+    /// Looks at the peers below `rest` from the end; returns how many are left to look at.
+    fn sweep_family<A: Family>(
+        &mut self,
+        rest: usize,
+        budget: &mut usize,
+        expired: &impl Fn(Timestamp) -> bool,
+    ) -> usize {
+        let mut rest = rest.min(A::heap(self).len());
+        while rest > 0 && *budget > 0 {
+            rest -= 1;
+            *budget -= 1;
+            let rows = A::heap(self).rows();
+            let (meta, last) = (rows.metas[rest], rows.last[rest]);
+            if expired(last) {
+                self.remove::<A>(rest);
+            } else {
+                let rank = Rank::new(meta.is_seen_again(), last);
+                self.sweep.first = self.sweep.first.min(rank);
+            }
+        }
+        rest
+    }
+
+    /// Breaks off when the quota is used up.
+    fn evict_family<A: Family>(
+        &mut self,
+        threshold: Rank,
+        quota: &mut usize,
+        window: &mut usize,
+        first: &mut Rank,
+        rng: &mut fastrand::Rng,
+    ) -> ControlFlow<()> {
+        let len = A::heap(self).len();
+        let looked_at = len.min(*window);
+        *window -= looked_at;
+        let end = looked_at + rng.usize(..=len - looked_at);
+        for place in (end - looked_at..end).rev() {
+            let rows = A::heap(self).rows();
+            let rank = Rank::new(rows.metas[place].is_seen_again(), rows.last[place]);
+            if rank > threshold {
+                *first = (*first).min(rank);
+                continue;
+            }
+            if *quota == 0 {
+                return ControlFlow::Break(());
+            }
+            *quota -= 1;
+            self.remove::<A>(place);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Lets a peer change places with a random one of its family.
+    fn shuffle<A: Family>(&mut self, place: usize, rng: &mut fastrand::Rng) {
+        // A swap could carry a peer past a sweep under way. With an order, every eviction and every
+        // removal moves peers, and the links need not follow swaps.
+        if self.sweep.rest.is_none() && self.order.is_none() {
+            let heap = A::heap_mut(self);
+            let other = rng.usize(..heap.len());
+            heap.swap(place, other);
+        }
+    }
+
+    fn count_in(&mut self, meta: PeerMeta) {
+        self.seeders += u32::from(meta.is_seeder());
+        self.seen_again += u32::from(meta.is_seen_again());
+    }
+
+    fn count_out(&mut self, meta: PeerMeta) {
+        self.seeders -= u32::from(meta.is_seeder());
+        self.seen_again -= u32::from(meta.is_seen_again());
+    }
+
+    fn note(&mut self, meta: PeerMeta, last: Timestamp) {
+        let rank = Rank::new(meta.is_seen_again(), last);
+        self.first = self.first.min(rank);
+        self.sweep.first = self.sweep.first.min(rank);
+    }
+}

@@ -1,0 +1,82 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use crate::types::Timestamp;
+
+/// The longest round over all torrents: what is silent stays listed for as long after its time.
+const LONGEST_ROUND_SECS: u64 = 60;
+
+/// Spreads the steps of housekeeping evenly over time, whoever asks and however often.
+pub(super) struct Pace {
+    /// Steps of a round.
+    steps: u64,
+    /// Seconds of a round.
+    secs: u64,
+    /// Steps taken, counted from time 0.
+    taken: AtomicU64,
+}
+
+impl Pace {
+    /// `steps` a round; peers that may be silent for `ttl` are gone a quarter of that later.
+    pub(super) fn new(steps: usize, ttl: Duration) -> Self {
+        Self {
+            steps: (steps as u64).max(1),
+            secs: (ttl.as_secs() / 4).clamp(1, LONGEST_ROUND_SECS),
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a step if one is due.
+    pub(super) fn take(&self, now: Timestamp) -> bool {
+        let due = u64::from(now.as_secs()) * self.steps / self.secs;
+        let taken = self.taken.load(Ordering::Relaxed);
+        if taken >= due {
+            return false;
+        }
+        // After a long sleep one round is enough: what was missed would find nothing more.
+        let next = taken.max(due.saturating_sub(self.steps)) + 1;
+        // Whoever loses the race leaves the step to the winner.
+        self.taken
+            .compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps_until(pace: &Pace, secs: u32) -> usize {
+        std::iter::from_fn(|| pace.take(Timestamp::from_secs(secs)).then_some(())).count()
+    }
+
+    #[test]
+    fn a_round_takes_its_time() {
+        let pace = Pace::new(600, Duration::from_secs(1200));
+        assert_eq!(steps_until(&pace, 3600), 600);
+        assert_eq!(steps_until(&pace, 3600), 0);
+        assert_eq!(steps_until(&pace, 3601), 10);
+        assert_eq!(
+            (3602..=3661)
+                .map(|now| steps_until(&pace, now))
+                .sum::<usize>(),
+            600
+        );
+    }
+
+    #[test]
+    fn a_sleep_costs_one_round() {
+        let pace = Pace::new(100, Duration::from_secs(4));
+        assert_eq!(steps_until(&pace, 10_000), 100);
+        assert_eq!(steps_until(&pace, 20_000), 100);
+    }
+
+    #[test]
+    fn short_lifetimes_have_short_rounds() {
+        let pace = Pace::new(8, Duration::from_millis(1));
+        steps_until(&pace, 10);
+        assert_eq!(steps_until(&pace, 11), 8);
+    }
+}

@@ -1,0 +1,113 @@
+'use strict'
+
+// The requests of all clients on this thread, on their way through the engine.
+
+const fs = require('fs')
+const tls = require('tls')
+
+const { clientError } = require('../errors')
+const { hold } = require('../keep-alive')
+const native = require('../native')
+
+/** Results taken at a time: between two batches other work of the program gets its turn. */
+const RESULTS_PER_TURN = 512
+
+const MAX_ID = 2 ** 32
+
+const pending = new Map()
+let engine = null
+let lastId = 0
+let users = 0
+let rootsGiven = false
+
+/**
+ * Starts a request and calls `done(result)` once, with what `NativeResult` describes; `result.error`
+ * is an `Error`. The process stays alive until then.
+ *
+ * @returns {number} for {@link abort}
+ */
+exports.submit = function submit (request, done) {
+  // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
+  // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
+  engine ??= new native.NativeClient(() => setImmediate(drain))
+  if (request.url.startsWith('https:')) giveRoots()
+  do lastId = (lastId + 1) % MAX_ID
+  while (pending.has(lastId))
+  const id = lastId
+  pending.set(id, { request, done, release: hold(), triedWithRoots: rootsGiven })
+  try {
+    engine.submit(id, request)
+  } catch (err) {
+    // Nothing was started, and the caller hears of it as of any other failure.
+    process.nextTick(finish, { id, error: { message: err.message, code: 'ERR_TRACKER_REQUEST' }, warnings: [] })
+  }
+  return id
+}
+
+/** Ends a request after some milliseconds, if it is not done by then; its `done` is called all the same. */
+exports.abort = function abort (id, graceMs) {
+  engine.abort(id, graceMs)
+}
+
+/**
+ * Says that one more client uses the engine; its threads end when as many have called what this
+ * returns.
+ */
+exports.use = function use () {
+  users += 1
+  return function unuse () {
+    users -= 1
+    if (users === 0) engine?.release()
+  }
+}
+
+function drain () {
+  const results = engine.take(RESULTS_PER_TURN)
+  if (results.length === RESULTS_PER_TURN) setImmediate(drain)
+  for (const result of results) {
+    try {
+      finish(result)
+    } catch (err) {
+      // A listener's. It surfaces as in any emitter, and the other results still arrive.
+      process.nextTick(() => { throw err })
+    }
+  }
+}
+
+function finish (result) {
+  const entry = pending.get(result.id)
+  const { request, done, release } = entry
+  // A redirect from http: to https: is the first that is heard of TLS.
+  if (result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !entry.triedWithRoots) {
+    entry.triedWithRoots = true
+    giveRoots()
+    return engine.submit(result.id, request)
+  }
+  pending.delete(result.id)
+  release()
+  done({
+    ...result,
+    error: result.error && clientError(result.error),
+    silent: result.error?.silent,
+    warnings: result.warnings.map(clientError)
+  })
+}
+
+// Node's own, so that a container without system certificates works, and one that adds some with
+// NODE_EXTRA_CA_CERTS too.
+function giveRoots () {
+  if (rootsGiven) return
+  rootsGiven = true
+  engine.setTlsRoots([...tls.rootCertificates, ...extraRoots()])
+}
+
+function extraRoots () {
+  const file = process.env.NODE_EXTRA_CA_CERTS
+  if (!file) return []
+  try {
+    return [fs.readFileSync(file, 'latin1')]
+  } catch {
+    // Node has warned about it at its start.
+    return []
+  }
+}

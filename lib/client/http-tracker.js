@@ -1,0 +1,65 @@
+'use strict'
+
+const { emitSafely } = require('../emit')
+const { bytes } = require('../hex')
+const Tracker = require('./tracker')
+
+/** What is sent when the number of bytes left is not known: a leecher in any case. */
+const LEFT_UNKNOWN = 16384
+
+/** A tracker over HTTP (BEP 3, BEP 23). */
+class HTTPTracker extends Tracker {
+  #trackerId
+
+  constructor (client, announceUrl) {
+    super(client, announceUrl)
+    const match = /\/announce[^/]*$/.exec(announceUrl)
+    this.scrapeUrl = match === null
+      ? null
+      : `${announceUrl.slice(0, match.index)}/scrape${announceUrl.slice(match.index + '/announce'.length)}`
+  }
+
+  _announceRequest (opts) {
+    const { client } = this
+    const params = {
+      ...opts,
+      compact: opts.compact ?? 1,
+      info_hash: client._infoHashBuffer,
+      peer_id: client._peerIdBuffer,
+      port: client._port
+    }
+    if (params.left !== 0 && !params.left) params.left = LEFT_UNKNOWN
+    params.key ??= client._keyText
+    if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
+    return { ...client._udpFields(opts), query: Object.entries(params).flatMap(queryPairs) }
+  }
+
+  _onAnnounce ({ raw, trackerId, peers }) {
+    // If absent, the known one stays.
+    if (trackerId !== undefined) this.#trackerId = trackerId
+    emitSafely(this.client, 'update', { ...raw, announce: this.announceUrl, infoHash: this.client.infoHash })
+    this._emitPeers(peers)
+  }
+
+  _onScrape (rows) {
+    for (const { raw, infoHash } of rows) {
+      if (this.destroyed) return
+      emitSafely(this.client, 'scrape', { ...raw, announce: this.announceUrl, infoHash })
+    }
+  }
+
+  // The original's one `error`: the program asked for what this tracker can't do.
+  _isFatal (error) {
+    return error.code === 'ERR_TRACKER_SCRAPE_NOT_SUPPORTED'
+  }
+}
+
+// As Node's querystring has it: an array is a key several times, what is no text or number is empty.
+function queryPairs ([key, value]) {
+  if (Array.isArray(value)) return value.flatMap(item => queryPairs([key, item]))
+  if (ArrayBuffer.isView(value)) return [{ key, value: bytes(value) }]
+  const isPrimitive = ['string', 'number', 'bigint', 'boolean'].includes(typeof value)
+  return [{ key, value: isPrimitive ? String(value) : '' }]
+}
+
+module.exports = HTTPTracker

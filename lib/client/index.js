@@ -1,0 +1,238 @@
+'use strict'
+
+const crypto = require('crypto')
+const EventEmitter = require('events')
+
+const { trackerError } = require('../errors')
+const { bytes, toHex } = require('../hex')
+const engine = require('./engine')
+const HTTPTracker = require('./http-tracker')
+const { announceTiers, checkOptions, clientOptions, isPositional, isTiered, scrapeArguments } = require('./options')
+const Tiers = require('./tiers')
+const UDPTracker = require('./udp-tracker')
+
+const DEFAULT_NUMWANT = 50
+
+const TRACKERS = { 'http:': HTTPTracker, 'https:': HTTPTracker, 'udp:': UDPTracker }
+
+/**
+ * A BitTorrent tracker client: announces one torrent to its trackers and finds peers by them.
+ */
+class Client extends EventEmitter {
+  #tiers = null
+  #unuse = null
+
+  constructor (...args) {
+    super()
+    const opts = clientOptions(args)
+    checkOptions(opts)
+
+    this._peerIdBuffer = idBytes(opts.peerId)
+    this._infoHashBuffer = idBytes(opts.infoHash)
+    this.peerId = typeof opts.peerId === 'string' ? opts.peerId : toHex(opts.peerId)
+    this.infoHash = toHex(opts.infoHash)
+    this._peerIdBinary = this._peerIdBuffer.latin1Slice()
+    this._infoHashBinary = this._infoHashBuffer.latin1Slice()
+    this.destroyed = false
+
+    this._port = Number(opts.port)
+    this._getAnnounceOpts = opts.getAnnounceOpts
+    this._userAgent = opts.userAgent
+    this._rtcConfig = opts.rtcConfig
+    this._minInterval = opts.minInterval
+    this._requestTimeout = opts.requestTimeout
+    this._families = opts.families
+    // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
+    this._key = crypto.randomBytes(4).readUInt32BE()
+    this._keyText = this._key.toString(16).padStart(8, '0').toUpperCase()
+
+    // Of the signature up to version 7.
+    this.torrentLength = opts.torrentLength
+    this._numWant = opts.numWant
+    this._fixedInterval = opts.interval
+
+    const tiers = announceTiers(opts.announce).map(tier => tier.map(url => this.#tracker(url)).filter(Boolean))
+    this._trackers = tiers.flat()
+    if (isTiered(opts.announce)) this.#tiers = new Tiers(tiers)
+  }
+
+  /** Joins the swarm at the trackers and announces regularly from now on. */
+  start (opts) {
+    this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'started' })
+    this.setInterval(this._fixedInterval)
+  }
+
+  /** Leaves the swarm. */
+  stop (opts) {
+    this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'stopped' })
+  }
+
+  /** Tells the trackers that the download is complete. */
+  complete (opts = {}) {
+    if (this.torrentLength !== undefined) opts.downloaded ??= this.torrentLength
+    this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'completed' })
+  }
+
+  /** Announces now, between the regular times. */
+  update (opts) {
+    const { event, ...rest } = this._defaultAnnounceOpts(opts)
+    this.#announce(rest)
+  }
+
+  /** Asks the trackers for the numbers of the client's torrent, or of `opts.infoHash` (one or several). */
+  scrape (opts = {}) {
+    for (const tracker of this._trackers) tracker.scrape(opts)
+  }
+
+  /** Announces every so many milliseconds; 0 for never, nothing for half an hour. A tracker's answer changes it. */
+  setInterval (intervalMs) {
+    const trackers = this.#tiers === null ? this._trackers : [this.#tiers.first].filter(Boolean)
+    for (const tracker of trackers) tracker.setInterval(intervalMs)
+  }
+
+  /** Ends the client; what is under way has a second to arrive. Then calls back. */
+  destroy (cb = () => {}) {
+    if (this.destroyed) return
+    this.destroyed = true
+    const trackers = this._trackers
+    this._trackers = []
+    this._getAnnounceOpts = null
+    let left = trackers.length
+    const destroyed = () => {
+      left -= 1
+      if (left > 0) return
+      this.#unuse?.()
+      this.#unuse = null
+      cb(null)
+    }
+    if (left === 0) return destroyed()
+    for (const tracker of trackers) tracker.destroy(destroyed)
+  }
+
+  _defaultAnnounceOpts (opts = {}) {
+    opts.numwant ??= this._numWant ?? DEFAULT_NUMWANT
+    opts.uploaded ??= 0
+    opts.downloaded ??= 0
+    if (this.torrentLength !== undefined) opts.left ??= Math.max(0, this.torrentLength - opts.downloaded)
+    return this._getAnnounceOpts ? { ...opts, ...this._getAnnounceOpts() } : opts
+  }
+
+  /** By a tracker's timer. */
+  _announceRegularly (tracker) {
+    const opts = this._defaultAnnounceOpts()
+    if (this.#tiers === null) tracker.announce(opts)
+    else this.#tiers.announce(opts)
+  }
+
+  /** By a tracker before each request: the engine runs until this client is destroyed. */
+  _useEngine () {
+    this.#unuse ??= engine.use()
+  }
+
+  /** What a UDP announce can say. */
+  _udpFields (opts) {
+    return {
+      infoHash: this.infoHash,
+      peerId: this._peerIdBuffer.hexSlice(),
+      downloaded: Number(opts.downloaded) || 0,
+      uploaded: Number(opts.uploaded) || 0,
+      left: byteCount(opts.left),
+      event: opts.event ?? '',
+      key: this._key,
+      numwant: int32(opts.numwant),
+      port: this._port
+    }
+  }
+
+  _toInfoHash (value) {
+    return toHex(value)
+  }
+
+  #announce (opts) {
+    if (this.#tiers !== null) return this.#tiers.announce(opts)
+    for (const tracker of this._trackers) tracker.announce(opts)
+  }
+
+  #tracker (announceUrl) {
+    const { Tracker, problem } = trackerClass(announceUrl)
+    if (problem === undefined) return new Tracker(this, announceUrl)
+    // Later, when the program has had the chance to listen.
+    queueMicrotask(() => this.emit('warning', trackerError(`${problem}: ${announceUrl}`, 'ERR_TRACKER_URL')))
+    return null
+  }
+}
+
+/**
+ * Scrapes a tracker without a client: `cb(err, data)`, with an object per info hash if there are several.
+ *
+ * @returns {Client} a client that is destroyed when the answer is there
+ */
+Client.scrape = function scrape (...args) {
+  const [opts, cb] = scrapeArguments(args)
+  const infoHashes = [].concat(opts.infoHash)
+  const client = new Client({ ...opts, infoHash: infoHashes[0], peerId: DUMMY_PEER_ID, port: DUMMY_PORT })
+  const results = {}
+  const wanted = new Set(infoHashes.map(toHex))
+
+  function finish (err) {
+    client.removeListener('scrape', onScrape)
+    client.removeListener('error', finish)
+    // What comes after the answer is nobody's concern.
+    client.removeListener('warning', finish).on('warning', () => {})
+    client.destroy()
+    if (err) cb(err)
+    else cb(null, wanted.size === 1 ? Object.values(results)[0] : results)
+  }
+
+  function onScrape (data) {
+    if (!wanted.has(data.infoHash)) return
+    results[data.infoHash] = data
+    if (Object.keys(results).length === wanted.size) finish(null)
+  }
+
+  client.on('error', finish).on('warning', finish).on('scrape', onScrape)
+  client.scrape({ infoHash: infoHashes })
+  return client
+}
+
+const DUMMY_PEER_ID = Buffer.from('01234567890123456789')
+const DUMMY_PORT = 6881
+
+function trackerClass (announceUrl) {
+  let url
+  try {
+    url = new URL(announceUrl)
+  } catch {
+    // The parser takes a port out of range for a fault of the whole.
+    const port = /^[a-z]+:\/\/[^/?#]*:(\d+)(?:[/?#]|$)/i.exec(announceUrl)?.[1]
+    return { problem: port > 65535 ? 'Invalid tracker port' : 'Invalid tracker URL' }
+  }
+  if (!Object.hasOwn(TRACKERS, url.protocol)) return { problem: 'Unsupported tracker protocol' }
+  return { Tracker: TRACKERS[url.protocol] }
+}
+
+function idBytes (value) {
+  return typeof value === 'string' ? Buffer.from(value, 'hex') : Buffer.from(bytes(value))
+}
+
+// NaN is how a client without metadata has it; it means unknown.
+function byteCount (value) {
+  const number = Number(value ?? NaN)
+  return number >= 0 ? number : undefined
+}
+
+function int32 (value) {
+  const number = Math.trunc(Number(value))
+  return number >= 0 && number < 2 ** 31 ? number : -1
+}
+
+// Up to version 7 the class was a function, and some programs leave out `new`.
+const Callable = new Proxy(Client, {
+  apply (Class, self, args) {
+    if (isPositional(args)) return new Class(...args)
+    throw new TypeError("Class constructor Client cannot be invoked without 'new'")
+  }
+})
+Client.prototype.constructor = Callable
+
+module.exports = Callable

@@ -1,0 +1,119 @@
+'use strict'
+
+const EventEmitter = require('events')
+
+const { emitSafely } = require('../emit')
+const engine = require('./engine')
+
+/** A stop sent with the destroy has this long to arrive, in milliseconds. */
+const DESTROY_TIMEOUT = 1000
+
+const DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
+
+/** Longer and setInterval fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * What a client has to do with one tracker: requests, the timer, and what comes of them.
+ */
+class Tracker extends EventEmitter {
+  #requests = new Set()
+  #whenIdle = null
+
+  constructor (client, announceUrl) {
+    super()
+    this.client = client
+    this.announceUrl = announceUrl
+    this.interval = null
+    this.destroyed = false
+  }
+
+  /**
+   * Announces. `done(err)` is for whoever has to know how it went.
+   *
+   * @param {object} opts not changed
+   */
+  announce (opts, done = () => {}) {
+    if (this.destroyed) return
+    this.#request({ announce: this._announceRequest(opts) }, result => {
+      if (result.intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(result.intervalMs)
+      if (result.error === undefined) this._onAnnounce(result.announce)
+      done(result.error)
+    })
+  }
+
+  /** Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's. */
+  scrape (opts) {
+    if (this.destroyed) return
+    const infoHashes = [].concat(opts.infoHash ?? [])
+    const scrape = infoHashes.length > 0 ? infoHashes.map(this.client._toInfoHash) : [this.client.infoHash]
+    this.#request({ scrape }, result => {
+      if (result.error === undefined) this._onScrape(result.scrape)
+    })
+  }
+
+  /**
+   * Announces every so many milliseconds from now on; 0 for never, nothing for half an hour. Keeps no
+   * process alive.
+   */
+  setInterval (intervalMs = DEFAULT_ANNOUNCE_INTERVAL) {
+    clearInterval(this.interval)
+    this.interval = null
+    if (!intervalMs || this.destroyed) return
+    this.interval = setInterval(() => this.client._announceRegularly(this), Math.min(intervalMs, MAX_TIMER_MS))
+    this.interval.unref()
+  }
+
+  /** Lets requests under way finish, for a second at most, and calls back. */
+  destroy (cb) {
+    if (this.destroyed) return cb(null)
+    this.destroyed = true
+    clearInterval(this.interval)
+    this.interval = null
+    if (this.#requests.size === 0) return cb(null)
+    this.#whenIdle = cb
+    for (const id of this.#requests) engine.abort(id, DESTROY_TIMEOUT)
+  }
+
+  #request (request, done) {
+    const { client } = this
+    client._useEngine()
+    const id = engine.submit({
+      url: this.announceUrl,
+      userAgent: client._userAgent,
+      timeoutMs: client._requestTimeout,
+      minIntervalMs: client._minInterval,
+      families: client._families,
+      ...request
+    }, result => {
+      this.#requests.delete(id)
+      if (!this.destroyed) this.#report(result, done)
+      if (this.#requests.size === 0) this.#whenIdle?.(null)
+    })
+    this.#requests.add(id)
+  }
+
+  #report (result, done) {
+    if (result.error !== undefined) {
+      if (!result.silent) emitSafely(this.client, this._isFatal(result.error) ? 'error' : 'warning', result.error)
+    } else if (result.warningMessage !== undefined) {
+      emitSafely(this.client, 'warning', Object.assign(new Error(result.warningMessage), { code: 'ERR_TRACKER_WARNING' }))
+    }
+    for (const warning of result.warnings) emitSafely(this.client, 'warning', warning)
+    // A listener may have destroyed the client.
+    if (!this.destroyed) done(result)
+  }
+
+  _emitPeers (peers) {
+    for (const peer of peers) {
+      if (this.destroyed) return
+      emitSafely(this.client, 'peer', peer)
+    }
+  }
+
+  _isFatal () {
+    return false
+  }
+}
+
+module.exports = Tracker

@@ -1,0 +1,25 @@
+'use strict'
+
+const { emitSafely } = require('../emit')
+const Tracker = require('./tracker')
+
+/** A tracker over UDP (BEP 15). */
+class UDPTracker extends Tracker {
+  _announceRequest (opts) {
+    return { ...this.client._udpFields(opts), query: [] }
+  }
+
+  _onAnnounce ({ complete, incomplete, peers }) {
+    emitSafely(this.client, 'update', { announce: this.announceUrl, complete, incomplete })
+    this._emitPeers(peers)
+  }
+
+  _onScrape (rows) {
+    for (const { infoHash, complete, downloaded, incomplete } of rows) {
+      if (this.destroyed) return
+      emitSafely(this.client, 'scrape', { announce: this.announceUrl, infoHash, complete, downloaded, incomplete })
+    }
+  }
+}
+
+module.exports = UDPTracker

@@ -1,0 +1,92 @@
+'use strict'
+
+const DEFAULT_INTERVAL_MS = 10 * 60 * 1000
+const DEFAULT_PEERS_CACHE_TTL_MS = 20 * 60 * 1000
+const MAX_MS = 2 ** 31 - 1
+const MAX_COUNT = 2 ** 32 - 1
+
+/**
+ * Checks the options of `new Server(opts)` and sorts them into what JavaScript and what the engine
+ * needs.
+ */
+exports.parseServerOptions = function parseServerOptions (opts) {
+  if (typeof opts !== 'object' || opts === null) throw invalid('opts', 'an object')
+  const udp = typeof opts.udp === 'object' && opts.udp !== null ? opts.udp : {}
+  const intervalMs = ms(opts, 'interval') || DEFAULT_INTERVAL_MS
+  const peersCacheLength = count(opts, 'peersCacheLength') ?? Infinity
+  const peersCacheTtl = ms(opts, 'peersCacheTtl') || DEFAULT_PEERS_CACHE_TTL_MS
+  return {
+    http: opts.http !== false,
+    udp: opts.udp !== false,
+    trustProxy: Boolean(opts.trustProxy),
+    intervalMs,
+    peersCacheLength,
+    peersCacheTtl,
+    native: {
+      intervalMs,
+      minIntervalMs: ms(opts, 'minInterval'),
+      trackerId: text(opts, 'trackerId'),
+      externalIp: Boolean(opts.externalIp),
+      maxNumwant: count(opts, 'maxNumwant'),
+      fullScrapeLimit: fullScrapeLimit(opts),
+      maxPeersPerSwarm: peersCacheLength === Infinity ? undefined : peersCacheLength,
+      peerTtlMs: peersCacheTtl,
+      completedTtlMs: ms(opts, 'completedTtl'),
+      maxTorrents: count(opts, 'maxTorrents'),
+      maxPeers: count(opts, 'maxPeers'),
+      threads: count(opts, 'threads'),
+      portable: Boolean(opts.portable),
+      trustProxy: Boolean(opts.trustProxy),
+      trustUdpIp: Boolean(opts.trustUdpIp),
+      connectionIdLifetimeMs: ms(opts, 'connectionIdLifetime'),
+      maxConnections: count(opts, 'maxConnections'),
+      idleTimeoutMs: ms(opts, 'idleTimeout'),
+      pathPrefix: pathPrefix(opts),
+      udpReceiveBuffer: count(udp, 'recvBufferSize'),
+      udpSendBuffer: count(udp, 'sendBufferSize')
+    }
+  }
+}
+
+function ms (opts, name) {
+  const value = opts[name]
+  if (value === undefined || value === null) return undefined
+  const number = Number(value)
+  if (number >= 0 && number <= MAX_MS) return number
+  throw invalid(name, `a number of milliseconds from 0 to ${MAX_MS}`)
+}
+
+// 0 means none set, as it always has for `peersCacheLength`; Infinity says the same in words.
+function count (opts, name) {
+  const value = opts[name]
+  if (value === undefined || value === null || value === Infinity) return undefined
+  const number = Number(value)
+  if (Number.isInteger(number) && number >= 0 && number <= MAX_COUNT) return number || undefined
+  throw invalid(name, `a whole number from 0 to ${MAX_COUNT}`)
+}
+
+function text (opts, name) {
+  const value = opts[name]
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string') return value
+  throw invalid(name, 'a string')
+}
+
+function fullScrapeLimit ({ fullScrape }) {
+  if (fullScrape === undefined || fullScrape === null) return undefined
+  if (typeof fullScrape === 'boolean') return fullScrape ? MAX_COUNT : 0
+  if (Number.isInteger(fullScrape) && fullScrape >= 0 && fullScrape <= MAX_COUNT) return fullScrape
+  throw invalid('fullScrape', 'true, false or a number of torrents')
+}
+
+function pathPrefix (opts) {
+  const prefix = text(opts, 'pathPrefix')
+  if (prefix === undefined || prefix === '') return undefined
+  if (/^\/[^?#\s]*[^?#\s/]$/.test(prefix)) return prefix
+  throw invalid('pathPrefix', "a path such as '/tracker', without a slash at its end")
+}
+
+function invalid (name, expected) {
+  return Object.assign(
+    new TypeError(`Option \`${name}\` must be ${expected}`), { code: 'ERR_TRACKER_INVALID_OPTION' })
+}

@@ -1,0 +1,156 @@
+mod reply;
+mod request;
+mod shared;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use napi::{Error, Result, Status, bindgen_prelude::Function};
+use napi_derive::napi;
+use tracker::client::{ClientError, RequestHandle, TlsRoots, TrackerReply};
+
+use self::{reply::NativeResult, request::NativeRequest, shared::Shared};
+use crate::doorbell::{Doorbell, doorbell, ring};
+
+/// The requests of one JavaScript thread; the engine below is the process's.
+#[napi]
+pub struct NativeClient {
+    results: Arc<Results>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Held from the first request until the last client is destroyed.
+    shared: Option<Arc<Shared>>,
+    tls_roots: Option<TlsRoots>,
+    /// To abort with, by the caller's number. Finished ones leave as their results are taken.
+    handles: HashMap<u32, RequestHandle>,
+}
+
+/// What is done and has not been taken. Bounded by the requests that JavaScript made.
+struct Results {
+    waiting: Mutex<VecDeque<(u32, Request, Outcome)>>,
+    doorbell: Doorbell,
+}
+
+type Outcome = std::result::Result<TrackerReply, ClientError>;
+
+/// What has to be known of a request to make sense of its result.
+struct Request {
+    limits: tracker::client::schedule::IntervalLimits,
+}
+
+#[napi]
+impl NativeClient {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(on_results: Function<'_, (), ()>) -> Result<Self> {
+        let results = Results {
+            waiting: Mutex::default(),
+            doorbell: doorbell(&on_results)?,
+        };
+        Ok(Self {
+            results: Arc::new(results),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Starts a request; its result comes under this number, once.
+    #[napi(catch_unwind)]
+    pub fn submit(&self, id: u32, request: NativeRequest) -> Result<()> {
+        let mut state = self.state();
+        let request = request.into_engine(state.tls_roots.clone())?;
+        let shared = match &state.shared {
+            Some(shared) => Arc::clone(shared),
+            None => Arc::clone(
+                state
+                    .shared
+                    .insert(shared::get().map_err(|error| Error::from_reason(error.to_string()))?),
+            ),
+        };
+        let results = Arc::clone(&self.results);
+        let context = Request {
+            limits: request.intervals,
+        };
+        let handle = shared
+            .engine()
+            .submit(request, move |outcome| results.push(id, context, outcome));
+        state.handles.insert(id, handle);
+        Ok(())
+    }
+
+    /// Ends a request after a grace time in milliseconds, if it is not done by then.
+    #[napi(catch_unwind)]
+    pub fn abort(&self, id: u32, grace_ms: u32) {
+        if let Some(handle) = self.state().handles.get(&id) {
+            handle.abort_after(Duration::from_millis(grace_ms.into()));
+        }
+    }
+
+    /// Up to `most` results. When as many come, there may be more.
+    #[napi(catch_unwind)]
+    pub fn take(&self, most: u32) -> Vec<NativeResult> {
+        let taken: Vec<_> = {
+            let mut waiting = self.results.waiting();
+            let count = waiting.len().min(most as usize);
+            waiting.drain(..count).collect()
+        };
+        let mut state = self.state();
+        taken
+            .into_iter()
+            .map(|(id, request, outcome)| {
+                state.handles.remove(&id);
+                NativeResult::new(id, request.limits, outcome)
+            })
+            .collect()
+    }
+
+    /// Certificates in PEM form that TLS trusts from now on.
+    #[napi(catch_unwind)]
+    pub fn set_tls_roots(&self, certificates: Vec<String>) {
+        self.state().tls_roots = Some(TlsRoots::from_pem(certificates));
+    }
+
+    /// Lets go of the engine until the next request; with its last holder it ends.
+    #[napi(catch_unwind)]
+    pub fn release(&self) {
+        self.state().shared = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for NativeClient {
+    /// The thread of this environment ends: nobody will hear of what is under way.
+    fn drop(&mut self) {
+        for handle in self.state().handles.values() {
+            handle.abort();
+        }
+    }
+}
+
+impl Results {
+    fn push(&self, id: u32, request: Request, outcome: Outcome) {
+        let first = {
+            let mut waiting = self.waiting();
+            waiting.push_back((id, request, outcome));
+            waiting.len() == 1
+        };
+        if first {
+            ring(&self.doorbell);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<(u32, Request, Outcome)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn invalid(error: impl std::fmt::Display) -> Error {
+    Error::new(Status::InvalidArg, error.to_string())
+}

@@ -1,0 +1,217 @@
+use std::time::Duration;
+
+use napi::{
+    Env, Result,
+    bindgen_prelude::{Object, ToNapiValue, Uint8Array},
+    sys,
+};
+use napi_derive::napi;
+use tracker::client::{
+    ClientError, RawDict, RawValue, ScrapeRow, TrackerReply,
+    schedule::{self, IntervalLimits, Intervals, RetryIn},
+};
+
+/// What a request came to: one of `error`, `announce`, `scrape`.
+#[napi(object, object_from_js = false)]
+pub struct NativeResult {
+    pub id: u32,
+    pub error: Option<NativeClientError>,
+    pub announce: Option<NativeAnnounceReply>,
+    pub scrape: Option<Vec<NativeScrapeRow>>,
+    /// The tracker's message to the user.
+    pub warning_message: Option<String>,
+    /// Complaints about a reply that was usable.
+    pub warnings: Vec<NativeClientError>,
+    /// When to announce again, in milliseconds; 0 for never, absent to go on as before.
+    pub interval_ms: Option<f64>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeAnnounceReply {
+    pub complete: Option<f64>,
+    pub incomplete: Option<f64>,
+    pub peers: Vec<String>,
+    pub tracker_id: Option<Uint8Array>,
+    pub external_ip: Option<String>,
+    #[napi(ts_type = "Record<string, unknown>")]
+    pub raw: Option<Bencoded>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeScrapeRow {
+    pub info_hash: String,
+    pub complete: Option<f64>,
+    pub incomplete: Option<f64>,
+    pub downloaded: Option<f64>,
+    #[napi(ts_type = "Record<string, unknown>")]
+    pub raw: Option<Bencoded>,
+}
+
+/// An error, from which JavaScript makes one of its own.
+#[napi(object, object_from_js = false)]
+pub struct NativeClientError {
+    pub code: String,
+    pub message: String,
+    pub cause: Option<NativeCause>,
+    /// To be told to nobody.
+    pub silent: bool,
+    /// Minutes until the tracker may be asked again (BEP 31); -1 for never.
+    pub retry_in: Option<f64>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeCause {
+    pub message: String,
+    pub code: Option<String>,
+    pub errno: Option<i32>,
+    pub syscall: Option<String>,
+    pub address: Option<String>,
+    pub port: Option<u16>,
+}
+
+impl NativeResult {
+    pub(super) fn new(
+        id: u32,
+        limits: IntervalLimits,
+        outcome: std::result::Result<TrackerReply, ClientError>,
+    ) -> Self {
+        let empty = Self {
+            id,
+            error: None,
+            announce: None,
+            scrape: None,
+            warning_message: None,
+            warnings: Vec::new(),
+            interval_ms: None,
+        };
+        match outcome {
+            Ok(TrackerReply::Announce(reply)) => Self {
+                interval_ms: interval(reply.interval, reply.retry_in, limits),
+                warning_message: reply.warning_message,
+                warnings: reply.warnings.iter().map(NativeClientError::new).collect(),
+                announce: Some(NativeAnnounceReply {
+                    complete: reply.complete.map(count),
+                    incomplete: reply.incomplete.map(count),
+                    peers: reply.peers.iter().map(ToString::to_string).collect(),
+                    tracker_id: reply.tracker_id.map(Uint8Array::from),
+                    external_ip: reply.external_ip.map(|ip| ip.to_string()),
+                    raw: reply.raw.map(Bencoded::dict),
+                }),
+                ..empty
+            },
+            Ok(TrackerReply::Scrape(reply)) => Self {
+                warning_message: reply.warning_message,
+                scrape: Some(reply.rows.into_iter().map(NativeScrapeRow::from).collect()),
+                ..empty
+            },
+            Err(error) => Self {
+                interval_ms: interval(error.intervals().interval, error.retry_in(), limits),
+                error: Some(NativeClientError::new(&error)),
+                ..empty
+            },
+        }
+    }
+}
+
+/// The engine's decision about the next announce, with "as before" left to JavaScript's timer.
+fn interval(
+    interval: Option<Duration>,
+    retry_in: Option<RetryIn>,
+    limits: IntervalLimits,
+) -> Option<f64> {
+    if interval.is_none() && retry_in.is_none() {
+        return None;
+    }
+    let intervals = Intervals {
+        interval,
+        ..Intervals::default()
+    };
+    let next = schedule::next_announce(intervals, retry_in, limits.min, limits);
+    Some(next.map_or(0.0, |next| next.as_secs_f64() * 1000.0))
+}
+
+impl NativeClientError {
+    fn new(error: &ClientError) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+            cause: error.cause().map(|cause| NativeCause {
+                message: cause.message.clone(),
+                code: cause.os.as_ref().map(|os| os.code.to_owned()),
+                errno: cause.os.as_ref().and_then(|os| os.errno),
+                syscall: cause.os.as_ref().map(|os| os.syscall.to_owned()),
+                address: cause.os.as_ref().and_then(|os| os.address.clone()),
+                port: cause.os.as_ref().and_then(|os| os.port),
+            }),
+            silent: error.is_silent(),
+            retry_in: error.retry_in().map(|retry_in| match retry_in {
+                RetryIn::After(time) => time.as_secs_f64() / 60.0,
+                RetryIn::Never => -1.0,
+            }),
+        }
+    }
+}
+
+impl From<ScrapeRow> for NativeScrapeRow {
+    fn from(row: ScrapeRow) -> Self {
+        Self {
+            info_hash: row.info_hash.to_string(),
+            complete: row.complete.map(count),
+            incomplete: row.incomplete.map(count),
+            downloaded: row.downloaded.map(count),
+            raw: row.raw.map(Bencoded::dict),
+        }
+    }
+}
+
+/// Exact up to 2^53.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "JavaScript has no other numbers"
+)]
+fn count(count: u64) -> f64 {
+    count as f64
+}
+
+/// A tracker's dictionary as a JavaScript value: strings are bytes, as in the original. Its depth
+/// and size were bounded where it was decoded.
+pub struct Bencoded(RawValue);
+
+impl Bencoded {
+    fn dict(dict: RawDict) -> Self {
+        Self(RawValue::Dict(dict.into_iter().collect()))
+    }
+}
+
+impl ToNapiValue for Bencoded {
+    #[expect(unsafe_code, reason = "the trait is unsafe")]
+    unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        match value.0 {
+            // SAFETY: the environment is the one that we were called with.
+            RawValue::Int(int) => unsafe { i64::to_napi_value(env, int) },
+            RawValue::Bytes(bytes) => {
+                // SAFETY: as above.
+                unsafe { Uint8Array::to_napi_value(env, Uint8Array::from(bytes)) }
+            }
+            RawValue::List(list) => {
+                let list: Vec<_> = list.into_iter().map(Self).collect();
+                // SAFETY: as above.
+                unsafe { Vec::to_napi_value(env, list) }
+            }
+            RawValue::Dict(dict) => {
+                let mut entries: Vec<_> = dict.into_iter().collect();
+                entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+                let mut object = Object::new(&Env::from_raw(env))?;
+                for (key, value) in entries {
+                    let key = String::from_utf8_lossy(&key);
+                    // Setting this one would replace the prototype.
+                    if key != "__proto__" {
+                        object.set(key.as_ref(), Self(value))?;
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { Object::to_napi_value(env, object) }
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+mod bindings;
+mod options;
+mod records;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use napi::{
+    Result,
+    bindgen_prelude::{Buffer, Function},
+};
+use napi_derive::napi;
+use tracker::{
+    server::{
+        Server,
+        events::{EventQueue, EventSink},
+    },
+    tracker::Tracker,
+    types::{InfoHash, PeerAddr},
+};
+
+use self::{
+    bindings::{NativeBindings, NativeBound},
+    options::NativeServerOptions,
+};
+use crate::doorbell::{Doorbell, doorbell, ring};
+
+/// A tracker and, while it listens, its server.
+#[napi]
+pub struct NativeServer {
+    tracker: Arc<Tracker>,
+    events: Arc<EventQueue>,
+    options: tracker::server::ServerOptions,
+    running: Mutex<Option<Server>>,
+}
+
+/// Counts of a swarm.
+#[napi(object)]
+pub struct NativeSwarm {
+    pub complete: u32,
+    pub incomplete: u32,
+    pub downloaded: u32,
+}
+
+/// A peer of a swarm.
+#[napi(object)]
+pub struct NativePeer {
+    pub addr: String,
+    pub ip: String,
+    pub port: u16,
+    pub peer_id: String,
+    pub complete: bool,
+}
+
+struct Sink(Doorbell);
+
+impl EventSink for Sink {
+    fn ring(&self) {
+        ring(&self.0);
+    }
+}
+
+#[napi]
+impl NativeServer {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: NativeServerOptions, on_events: Function<'_, (), ()>) -> Result<Self> {
+        let (config, options) = options.into_engine();
+        Ok(Self {
+            tracker: Arc::new(Tracker::new(config)),
+            events: Arc::new(EventQueue::new(Box::new(Sink(doorbell(&on_events)?)))),
+            options,
+            running: Mutex::default(),
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn listen(&self, bindings: NativeBindings) -> Result<NativeBound> {
+        let started = Server::start(
+            Arc::clone(&self.tracker),
+            Arc::clone(&self.events),
+            self.options.clone(),
+            bindings.into_engine()?,
+        );
+        Ok(match started {
+            Ok(server) => {
+                let bound = NativeBound::listening(server.addrs());
+                *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+                bound
+            }
+            Err(error) => NativeBound::failed(error),
+        })
+    }
+
+    /// Stops listening; `done` is called when the last thread has ended.
+    #[napi(catch_unwind)]
+    pub fn close(&self, done: Function<'_, (), ()>) -> Result<()> {
+        self.events.close();
+        let done = doorbell(&done)?;
+        let server = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Node's thread never waits for others.
+        let joined = thread::Builder::new()
+            .name("tracker-close".to_owned())
+            .spawn(move || {
+                if let Some(server) = server {
+                    server.join();
+                }
+                ring(&done);
+            });
+        joined
+            .map(drop)
+            .map_err(|error| napi::Error::from_reason(error.to_string()))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_wanted(&self, mask: u32) {
+        self.events.set_wanted(mask);
+    }
+
+    /// Up to `most` events, as records; empty when there are none.
+    #[napi(catch_unwind)]
+    pub fn take_events(&self, most: u32) -> NativeEvents {
+        let events = self.events.take(most as usize);
+        NativeEvents {
+            count: events.len() as u32,
+            records: records::encode(&events).into(),
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn torrents(&self) -> Vec<String> {
+        self.tracker
+            .info_hashes()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn swarm(&self, info_hash: String) -> Option<NativeSwarm> {
+        let info_hash: InfoHash = info_hash.parse().ok()?;
+        let stats = self.tracker.store().scrape(&info_hash)?;
+        Some(NativeSwarm {
+            complete: stats.complete,
+            incomplete: stats.incomplete,
+            downloaded: stats.downloaded,
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn remove_torrent(&self, info_hash: String) -> bool {
+        info_hash
+            .parse()
+            .is_ok_and(|info_hash| self.tracker.store().remove(&info_hash))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn peers(&self, info_hash: String) -> Vec<NativePeer> {
+        let Ok(info_hash) = info_hash.parse() else {
+            return Vec::new();
+        };
+        let peers = self.tracker.store().peers_of(&info_hash);
+        peers.into_iter().map(NativePeer::from).collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn peer(&self, info_hash: String, addr: String) -> Option<NativePeer> {
+        let info_hash = info_hash.parse().ok()?;
+        let addr = PeerAddr::from(addr.parse::<std::net::SocketAddr>().ok()?);
+        let peers = self.tracker.store().peers_of(&info_hash);
+        peers
+            .into_iter()
+            .find(|peer| peer.addr == addr)
+            .map(NativePeer::from)
+    }
+}
+
+/// A batch of events.
+#[napi(object)]
+pub struct NativeEvents {
+    pub count: u32,
+    pub records: Buffer,
+}
+
+impl From<tracker::swarm::PeerSnapshot> for NativePeer {
+    fn from(peer: tracker::swarm::PeerSnapshot) -> Self {
+        Self {
+            addr: peer.addr.to_string(),
+            ip: peer.addr.ip().to_string(),
+            port: peer.addr.port(),
+            peer_id: peer.peer_id.to_string(),
+            complete: peer.complete,
+        }
+    }
+}

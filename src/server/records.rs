@@ -1,0 +1,83 @@
+//! Events as bytes, for lib/server/events.js to decode: hundreds of events are one buffer, where an
+//! object per field would cost more than the announces themselves.
+//!
+//! A record is a kind (`u8`) and its fields. Numbers are little-endian; texts and bytes are a `u16`
+//! length and that many bytes.
+
+use tracker::server::events::{Announced, Event, Failure, HttpRequest, Request, Warning};
+
+use crate::system_error::error_code;
+
+const UDP: u8 = 0;
+const HTTP: u8 = 1;
+const WARNING: u8 = 2;
+const ERROR: u8 = 3;
+
+/// A UDP record has some 130 bytes.
+const TYPICAL_RECORD: usize = 160;
+
+pub(super) fn encode(events: &[Event]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(events.len() * TYPICAL_RECORD);
+    for event in events {
+        match event {
+            Event::Announce(announced) => encode_announced(&mut out, announced),
+            Event::Warning(warning) => encode_warning(&mut out, warning),
+            Event::Error(failure) => encode_failure(&mut out, failure),
+        }
+    }
+    out
+}
+
+fn encode_announced(out: &mut Vec<u8>, announced: &Announced) {
+    out.push(match announced.request {
+        Request::Udp(_) => UDP,
+        Request::Http(_) => HTTP,
+    });
+    out.push(announced.event as u8);
+    bytes(out, announced.addr.to_string().as_bytes());
+    match &announced.request {
+        Request::Udp(packet) => bytes(out, packet),
+        Request::Http(request) => encode_http(out, request),
+    }
+}
+
+fn encode_http(out: &mut Vec<u8>, request: &HttpRequest) {
+    bytes(out, request.method.as_bytes());
+    bytes(out, &request.target);
+    bytes(out, request.remote.ip().to_string().as_bytes());
+    out.extend_from_slice(&request.remote.port().to_le_bytes());
+    bytes(out, request.ip.to_string().as_bytes());
+    let headers = &request.headers[..request.headers.len().min(u16::MAX.into())];
+    out.extend_from_slice(&(headers.len() as u16).to_le_bytes());
+    for (name, value) in headers {
+        bytes(out, name.as_bytes());
+        bytes(out, value);
+    }
+}
+
+fn encode_warning(out: &mut Vec<u8>, warning: &Warning) {
+    out.push(WARNING);
+    bytes(out, warning.code.as_bytes());
+    bytes(out, warning.message.as_bytes());
+    let from = warning
+        .from
+        .map(|from| from.to_string())
+        .unwrap_or_default();
+    bytes(out, from.as_bytes());
+    let left_out = u32::try_from(warning.left_out).unwrap_or(u32::MAX);
+    out.extend_from_slice(&left_out.to_le_bytes());
+}
+
+fn encode_failure(out: &mut Vec<u8>, failure: &Failure) {
+    out.push(ERROR);
+    let code = failure.source.as_ref().map(error_code);
+    bytes(out, code.as_deref().unwrap_or(failure.code).as_bytes());
+    bytes(out, failure.message.as_bytes());
+}
+
+/// Longer ones are cut: the engine's limits on requests are below this.
+fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(u16::MAX.into())];
+    out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
