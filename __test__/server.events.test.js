@@ -132,6 +132,71 @@ test('an event comes with the address and the params of an HTTP announce', async
   assert.strictEqual(typeof params.httpReq.socket.remoteAddress, 'string')
 })
 
+// The engine reads a query for the store, JavaScript reads it again for `params`: they have to agree.
+for (const [what, infoHash] of [
+  ['a plus', 'aaaaaaaaaaaaaaaaaaa+'],
+  ['a per cent sign alone', 'aaaaaaaaaaaaaaaaaaa%'],
+  ['a per cent sign before no digits', 'aaaaaaaaaaaaaaaaa%zz'],
+  ['an escape that is JavaScript\'s alone', 'aaaaaaaaaaaaaa%u0041'],
+  ['mixed cases', '%ffaaaaaaaaaaaaaaaaa%fFa']
+]) {
+  test(`params and store agree on an info hash with ${what}`, async t => {
+    const server = await startServer(t, { udp: false })
+    server.on('warning', () => {})
+    const updates = record(server, 'update')
+    const answer = await bencoded(httpPort(server), `/announce?info_hash=${infoHash}&peer_id=${'b'.repeat(20)}&port=1`)
+    if (answer.has('failure reason')) return
+    await updates.count('update', 1)
+    assert.deepStrictEqual(updates.of('update').map(([, params]) => params.info_hash), Object.keys(server.torrents))
+  })
+}
+
+for (const extra of ['&port=2', '&left=0', '&event=started', '&numwant=1', '&compact=0', `&peer_id=${'c'.repeat(20)}`]) {
+  test(`params and store agree when ${extra.slice(0, 9)} comes twice`, async t => {
+    const server = await startServer(t, { udp: false })
+    server.on('warning', () => {})
+    const events = record(server, 'update', 'start')
+    const path = announcePath({ ...stranger(), port: 1, left: 5, event: 'update', numwant: 3 })
+    const answer = await bencoded(httpPort(server), path + extra)
+    if (answer.has('failure reason')) return
+    await events.until(({ log }) => log.length === 1)
+    const [{ name, args: [addr, params] }] = events.log
+    const { complete, peers: { keys: [key] } } = server.torrents[params.info_hash]
+    const { peerId } = server.torrents[params.info_hash].peers.peek(key)
+    assert.strictEqual(addr, key)
+    assert.strictEqual(params.addr, addr)
+    assert.strictEqual(`127.0.0.1:${params.port}`, addr)
+    assert.strictEqual(params.left === 0, complete === 1)
+    assert.strictEqual(params.event, { start: 'started', update: 'update' }[name])
+    assert.strictEqual(params.peer_id, peerId)
+    assert.ok(params.numwant === 3 || params.numwant === 1)
+    assert.ok(params.compact === 1 || params.compact === 0)
+  })
+}
+
+test('known keys behind three hundred unknown ones are in params', async t => {
+  const server = await startServer(t, { udp: false })
+  const updated = next(server, 'update')
+  const who = stranger()
+  const [path, query] = announcePath(who).split('?')
+  await bencoded(httpPort(server), `${path}?${Array.from({ length: 300 }, (_, i) => `x${i}=1&`).join('')}${query}`)
+  const [, params] = await updated
+  assert.strictEqual(params.info_hash, who.infoHash)
+  assert.strictEqual(params.port, 6881)
+})
+
+test('a query cannot change what params is', async t => {
+  const server = await startServer(t, { udp: false })
+  const updated = next(server, 'update')
+  await bencoded(httpPort(server), announcePath(stranger()) + '&__proto__=a&__proto__=b&type=udp&ip=1.2.3.4&addr=x&headers=y')
+  const [, params] = await updated
+  assert.ok([Object.prototype, null].includes(Object.getPrototypeOf(params)))
+  assert.strictEqual(params.type, 'http')
+  assert.strictEqual(params.ip, '127.0.0.1')
+  assert.strictEqual(params.addr, '127.0.0.1:6881')
+  assert.strictEqual(typeof params.headers, 'object')
+})
+
 test('HTTP params: defaults and limits', async t => {
   const server = await startServer(t)
   const announce = async extra => {
