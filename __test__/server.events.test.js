@@ -197,6 +197,18 @@ test('a query cannot change what params is', async t => {
   assert.strictEqual(typeof params.headers, 'object')
 })
 
+test('headers in params are those of the request, whatever their names', async t => {
+  const server = await startServer(t, { udp: false })
+  const updated = next(server, 'update')
+  const headers = { constructor: 'a', valueOf: 'b', __proto__x: 'c', 'x-two': ['d', 'e'] }
+  await bencoded(httpPort(server), announcePath(stranger()), { headers })
+  const [, params] = await updated
+  assert.strictEqual(params.headers.constructor, 'a')
+  assert.strictEqual(params.headers.valueof, 'b')
+  assert.strictEqual(params.headers.__proto__x, 'c')
+  assert.strictEqual(params.headers['x-two'], 'd, e')
+})
+
 test('HTTP params: defaults and limits', async t => {
   const server = await startServer(t)
   const announce = async extra => {

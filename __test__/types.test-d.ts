@@ -209,7 +209,11 @@ server.getSwarm(new Uint8Array(20), () => {})
 
 server.on('listening', () => {})
 server.on('error', err => takes<Error>(err))
-server.on('warning', err => takes<string | undefined>(err.code))
+server.on('warning', err => {
+  takes<string | undefined>(err.code)
+  takes<string | undefined>(err.from)
+  takes<number | undefined>(err.leftOut)
+})
 for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
   server.on(event, (addr, params) => {
     isTrue<Equal<typeof addr, string>>()
