@@ -1,6 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
-use super::events::EventQueue;
+use super::{
+    events::EventQueue,
+    proxy::TrustProxy,
+    websocket::{Hub, WebSocketOptions},
+};
 use crate::tracker::Tracker;
 
 /// What all threads of a server share.
@@ -10,6 +14,10 @@ pub(super) struct Context {
     pub(super) options: ServerOptions,
     /// The announce interval as it is sent, in seconds; never 0, which clients take for "at once".
     pub(super) interval_secs: u32,
+    /// The same for WebSocket peers.
+    pub(super) websocket_interval_secs: u32,
+    /// The WebSocket connections, if that transport is on.
+    pub(super) hub: Option<Arc<Hub>>,
 }
 
 impl Context {
@@ -19,19 +27,24 @@ impl Context {
         options: ServerOptions,
     ) -> Self {
         let interval = tracker.config().interval;
-        // A part of a second counts as one, as in the original.
-        let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
-        // Signed in most clients.
-        let interval_secs = u32::try_from(secs)
-            .unwrap_or(u32::MAX)
-            .clamp(1, i32::MAX as u32);
+        let websocket = options.websocket.clone();
+        let websocket_interval = websocket.as_ref().and_then(|options| options.interval);
         Self {
             tracker,
             events,
             options,
-            interval_secs,
+            interval_secs: wire_secs(interval),
+            websocket_interval_secs: wire_secs(websocket_interval.unwrap_or(interval / 5)),
+            hub: websocket.map(Hub::new),
         }
     }
+}
+
+/// An interval as it is sent: a part of a second counts as one, as in the original. Never 0, and signed
+/// in most clients.
+fn wire_secs(interval: Duration) -> u32 {
+    let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
+    u32::try_from(secs).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32)
 }
 
 /// How a server treats its transports.
@@ -41,8 +54,8 @@ pub struct ServerOptions {
     pub threads: usize,
     /// Uses the portable sockets even where there are better ones.
     pub portable: bool,
-    /// Believes the first entry of `X-Forwarded-For`. Only behind a proxy that sets it.
-    pub trust_proxy: bool,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trust_proxy: TrustProxy,
     /// Believes the address in a UDP announce. Anyone can then announce anybody else.
     pub trust_udp_ip: bool,
     /// How long a UDP connection id is good for.
@@ -53,6 +66,10 @@ pub struct ServerOptions {
     pub idle_timeout: Duration,
     /// What comes before `/announce` and `/scrape` in the path: empty, or `/prefix`.
     pub path_prefix: String,
+    /// Answers announces and scrapes over HTTP; without it only WebSocket is served on that port.
+    pub http: bool,
+    /// WebSocket, if that transport is on.
+    pub websocket: Option<WebSocketOptions>,
     /// Kernel buffers of each UDP socket, in bytes: receive, send.
     pub udp_buffers: (usize, usize),
 }
@@ -62,12 +79,14 @@ impl Default for ServerOptions {
         Self {
             threads: default_threads(),
             portable: false,
-            trust_proxy: false,
+            trust_proxy: TrustProxy::No,
             trust_udp_ip: false,
             connection_id_lifetime: Duration::from_secs(120),
             max_connections: 20_000,
             idle_timeout: Duration::from_secs(60),
             path_prefix: String::new(),
+            http: true,
+            websocket: None,
             udp_buffers: (8 << 20, 4 << 20),
         }
     }

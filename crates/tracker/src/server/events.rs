@@ -9,14 +9,14 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
 
 use tokio::sync::Notify;
 
-use crate::types::{AnnounceEvent, PeerAddr, Timestamp};
+use crate::types::{AnnounceEvent, PeerAddr, PeerId, SocketId, Timestamp};
 
 /// Events that may wait to be taken. At a listener's 300,000 a second it is a pause of 30 ms.
 const CAPACITY: usize = 10_000;
@@ -40,10 +40,19 @@ pub enum Event {
 pub struct Announced {
     /// What it came to, after the swarm's state machine.
     pub event: AnnounceEvent,
-    /// The peer's address as stored.
-    pub addr: PeerAddr,
+    /// Who announced.
+    pub peer: PeerName,
     /// The request, for whoever wants its parameters.
     pub request: Request,
+}
+
+/// What a peer goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerName {
+    /// Over UDP and HTTP: the address as stored.
+    Addr(PeerAddr),
+    /// Over WebSocket: the peer id.
+    Id(PeerId),
 }
 
 /// An announce as it came in; decoded only where somebody looks.
@@ -53,6 +62,15 @@ pub enum Request {
     Udp(Box<[u8]>),
     /// The request line and headers.
     Http(Box<HttpRequest>),
+    /// The message, and where it came from.
+    WebSocket {
+        /// JSON.
+        message: Box<str>,
+        /// The socket, for whoever wants to send to it.
+        socket: SocketId,
+        /// The request that became the socket.
+        upgrade: Arc<HttpRequest>,
+    },
 }
 
 /// An HTTP request's head.
@@ -330,7 +348,7 @@ mod tests {
     fn announce() -> Event {
         Event::Announce(Announced {
             event: AnnounceEvent::Started,
-            addr: PeerAddr::new([192, 0, 2, 1].into(), 1),
+            peer: PeerName::Addr(PeerAddr::new([192, 0, 2, 1].into(), 1)),
             request: Request::Udp(Box::default()),
         })
     }

@@ -17,11 +17,13 @@ use super::{
     events::{EventQueue, Failure},
     http::HttpThread,
     udp::UdpHandler,
+    websocket::Hub,
 };
 use crate::{
     net::{BindError, FamilyAddrs, PortSockets, bind_tcp, bind_udp, udp},
     protocol::connection_id::ConnectionIds,
     tracker::Tracker,
+    types::SocketId,
 };
 
 /// Where a server is to listen; a transport without an entry is off.
@@ -53,6 +55,7 @@ pub enum StartError {
 pub struct Server {
     events: Arc<EventQueue>,
     addrs: Addrs,
+    hub: Option<Arc<Hub>>,
     stops: Vec<Stop>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -105,6 +108,7 @@ impl Server {
         let mut server = Self {
             events,
             addrs,
+            hub: context.hub.clone(),
             stops: Vec::new(),
             threads: Mutex::default(),
         };
@@ -120,6 +124,25 @@ impl Server {
     /// Where it listens.
     pub fn addrs(&self) -> Addrs {
         self.addrs
+    }
+
+    /// How many WebSocket connections there are.
+    pub fn sockets(&self) -> usize {
+        self.hub.as_ref().map_or(0, |hub| hub.len())
+    }
+
+    /// Sends a text to a WebSocket connection, if it is still there.
+    pub fn send(&self, socket: SocketId, text: String) {
+        if let Some(hub) = &self.hub {
+            hub.send(socket, text);
+        }
+    }
+
+    /// Closes a WebSocket connection, if it is still there.
+    pub fn close_socket(&self, socket: SocketId) {
+        if let Some(hub) = &self.hub {
+            hub.close(socket);
+        }
     }
 
     /// Tells the threads to end. No event is queued after this.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use super::{
     context::Context,
-    events::{Announced, Event, Failure, Request, want},
+    events::{Announced, Event, Failure, PeerName, Request, want},
 };
 use crate::{
     clock,
@@ -91,7 +91,7 @@ impl UdpHandler {
         if self.context.events.wants(want::announce(request.event)) {
             self.events.push(Event::Announce(Announced {
                 event: request.event,
-                addr: announce.addr,
+                peer: PeerName::Addr(announce.addr),
                 request: Request::Udp(packet.into()),
             }));
         }

@@ -258,7 +258,8 @@ async fn serve<S: Service>(
         .half_close(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
     tokio::pin!(connection);
     let mut seen = finished.get();
     let idle = time::sleep(connections.idle);

@@ -58,7 +58,7 @@ impl HttpThread {
         seed: u64,
         stop: &watch::Receiver<bool>,
     ) -> io::Result<()> {
-        let service = Rc::new(HttpService::new(Arc::clone(context), seed));
+        let service = Rc::new(HttpService::new(Arc::clone(context), seed, stop.clone()));
         listener::run(self.source, &self.connections, &service, stop)
     }
 }

@@ -5,22 +5,25 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::Arc,
 };
 
 use http_body_util::Full;
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{self, HeaderValue},
     http::request::Parts,
 };
+use tokio::sync::watch;
 
 use super::{
     super::{
         context::Context,
-        events::{self, Announced, Event, HttpRequest, want},
+        events::{self, Announced, Event, HttpRequest, PeerName, want},
         running::panicked,
+        websocket::{self, Hub, Origin},
     },
     listener::Service,
 };
@@ -44,7 +47,9 @@ const TYPICAL_ANSWER: usize = 512;
 /// Answers the requests of one thread.
 pub(super) struct HttpService {
     context: Arc<Context>,
-    rng: RefCell<fastrand::Rng>,
+    rng: Rc<RefCell<fastrand::Rng>>,
+    /// For the WebSocket connections, which outlive the request that they began as.
+    stop: watch::Receiver<bool>,
 }
 
 /// A request that gets a `failure reason`.
@@ -54,10 +59,11 @@ struct Refused {
 }
 
 impl HttpService {
-    pub(super) fn new(context: Arc<Context>, seed: u64) -> Self {
+    pub(super) fn new(context: Arc<Context>, seed: u64, stop: watch::Receiver<bool>) -> Self {
         Self {
             context,
-            rng: RefCell::new(fastrand::Rng::with_seed(seed)),
+            rng: Rc::new(RefCell::new(fastrand::Rng::with_seed(seed))),
+            stop,
         }
     }
 
@@ -145,7 +151,7 @@ impl HttpService {
         let event = heard.then(|| {
             Event::Announce(Announced {
                 event: query.event,
-                addr: announce.addr,
+                peer: PeerName::Addr(announce.addr),
                 request: events::Request::Http(Box::new(record(head, remote, ip))),
             })
         });
@@ -186,21 +192,54 @@ impl HttpService {
         );
     }
 
-    /// Whose announce it is: the connection's address, or with `trust_proxy` the first in
-    /// `X-Forwarded-For`, which the proxy in front must set itself.
+    /// Whose announce it is.
     fn client_ip(&self, head: &Parts, remote: SocketAddr) -> Result<IpAddr, Refused> {
-        let forwarded = head.headers.get("x-forwarded-for");
-        let Some(forwarded) = forwarded.filter(|_| self.context.options.trust_proxy) else {
-            return Ok(remote.ip().to_canonical());
+        let lines = head.headers.get_all("x-forwarded-for").into_iter();
+        self.context
+            .options
+            .trust_proxy
+            .client_ip(remote, lines.map(HeaderValue::as_bytes))
+            .map_err(|error| Refused::bad_request(&error))
+    }
+
+    /// Takes a request for WebSocket over, or refuses it.
+    fn upgrade(
+        &self,
+        hub: &Arc<Hub>,
+        mut request: Request<Incoming>,
+        remote: SocketAddr,
+    ) -> Response<Full<Bytes>> {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (head, _body) = request.into_parts();
+        let accepted = websocket::response(&head, hub.options().origins.as_deref()).and_then(
+            |response| {
+                let ip = self.client_ip(&head, remote);
+                let ip = ip.map_err(|_| websocket::Refusal::BadHandshake)?;
+                Ok((response, ip, hub.enter(ip)?))
+            },
+        );
+        let (response, ip, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                self.context.events.warn(
+                    clock::timestamp(),
+                    "ERR_TRACKER_WEBSOCKET_REFUSED",
+                    Some(remote),
+                    || refusal.to_string(),
+                );
+                return refusal.response();
+            }
         };
-        let first = forwarded
-            .to_str()
-            .ok()
-            .and_then(|list| list.split(',').next());
-        first.and_then(parse_forwarded).ok_or_else(|| Refused {
-            code: "ERR_TRACKER_BAD_REQUEST",
-            reason: "invalid x-forwarded-for header".to_owned(),
-        })
+        let origin = Origin { ip, remote, request: Arc::new(record(&head, remote, ip)) };
+        tokio::task::spawn_local(websocket::serve(
+            upgrade,
+            origin,
+            place,
+            Arc::clone(&self.context),
+            Rc::clone(&self.rng),
+            self.stop.clone(),
+        ));
+        response
     }
 }
 
@@ -210,6 +249,14 @@ impl Service for HttpService {
         request: Request<Incoming>,
         remote: SocketAddr,
     ) -> Response<Full<Bytes>> {
+        if let Some(hub) = &self.context.hub
+            && websocket::is_upgrade(request.headers())
+        {
+            return self.upgrade(hub, request, remote);
+        }
+        if !self.context.options.http {
+            return not_found();
+        }
         let now = clock::timestamp();
         let (head, _body) = request.into_parts();
         let result = catch_unwind(AssertUnwindSafe(|| self.respond(&head, remote, now)));
@@ -348,41 +395,15 @@ fn record(head: &Parts, remote: SocketAddr, ip: IpAddr) -> HttpRequest {
     }
 }
 
-/// An entry of `X-Forwarded-For`: an address, maybe in brackets, maybe with a port.
-fn parse_forwarded(entry: &str) -> Option<IpAddr> {
-    let entry = entry.trim();
-    let ip: IpAddr = entry
-        .parse()
-        .ok()
-        .or_else(|| entry.parse::<SocketAddr>().ok().map(|addr| addr.ip()))
-        .or_else(|| entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok())?;
-    Some(ip.to_canonical())
-}
-
 fn failure_body(reason: &str) -> Vec<u8> {
     let mut body = Vec::new();
     http::write_failure(&mut body, reason, None);
     body
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forwarded_entries() {
-        for (entry, ip) in [
-            ("192.0.2.1", Some("192.0.2.1")),
-            (" 192.0.2.1:99 ", Some("192.0.2.1")),
-            ("2001:db8::1", Some("2001:db8::1")),
-            ("[2001:db8::1]", Some("2001:db8::1")),
-            ("[2001:db8::1]:99", Some("2001:db8::1")),
-            ("::ffff:192.0.2.1", Some("192.0.2.1")),
-            ("unknown", None),
-            ("", None),
-        ] {
-            let ip = ip.map(|ip| ip.parse().unwrap());
-            assert_eq!(parse_forwarded(entry), ip, "{entry}");
-        }
-    }
+/// To a request that is not for WebSocket, where nothing else is served.
+fn not_found() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"404 Not Found")));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }

@@ -1,0 +1,175 @@
+//! All sockets of a server, by number.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use ahash::RandomState;
+use dashmap::{DashMap, Entry};
+
+use super::{
+    WebSocketOptions,
+    handshake::Refusal,
+    socket::{Origin, Socket},
+};
+use crate::types::SocketId;
+
+/// Most sockets of one address where the options don't say.
+const DEFAULT_PER_IP: usize = 1000;
+
+/// The sockets of a server, whatever thread serves them.
+pub(crate) struct Hub {
+    sockets: DashMap<SocketId, Arc<Socket>, RandomState>,
+    /// Counts of addresses that have any.
+    per_ip: DashMap<IpAddr, usize, RandomState>,
+    open: AtomicUsize,
+    next: AtomicU64,
+    options: WebSocketOptions,
+}
+
+/// A place among the sockets of a server, given back when it is dropped.
+pub(crate) struct Place {
+    hub: Arc<Hub>,
+    network: IpAddr,
+}
+
+impl Hub {
+    pub(crate) fn new(options: WebSocketOptions) -> Arc<Self> {
+        Arc::new(Self {
+            sockets: DashMap::with_hasher(RandomState::new()),
+            per_ip: DashMap::with_hasher(RandomState::new()),
+            open: AtomicUsize::new(0),
+            next: AtomicU64::new(0),
+            options,
+        })
+    }
+
+    pub(crate) fn options(&self) -> &WebSocketOptions {
+        &self.options
+    }
+
+    /// How many sockets there are.
+    pub(crate) fn len(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place for a socket from this address, if the limits allow it.
+    pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Refusal> {
+        let network = network(ip);
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.max_sockets {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::TooMany);
+        }
+        *self.per_ip.entry(network).or_default() += 1;
+        let place = Place { hub: Arc::clone(self), network };
+        let most = match self.options.max_sockets_per_ip {
+            Some(most) => most,
+            None if ip.is_loopback() => usize::MAX,
+            None => DEFAULT_PER_IP,
+        };
+        let count = self.per_ip.get(&network).map_or(0, |count| *count);
+        if count > most { Err(Refusal::TooManyFromIp) } else { Ok(place) }
+    }
+
+    pub(super) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
+        self.sockets.get(&id).map(|socket| Arc::clone(&socket))
+    }
+
+    /// Sends a text to a socket, if it is still there.
+    pub(crate) fn send(&self, id: SocketId, text: String) {
+        if let Some(socket) = self.get(id) {
+            socket.push(text.into_bytes());
+        }
+    }
+
+    /// Closes a socket, if it is still there.
+    pub(crate) fn close(&self, id: SocketId) {
+        if let Some(socket) = self.get(id) {
+            socket.close();
+        }
+    }
+}
+
+impl Place {
+    /// Makes the socket that fills the place.
+    pub(super) fn open(&self, origin: Origin) -> Arc<Socket> {
+        let id = SocketId(self.hub.next.fetch_add(1, Ordering::Relaxed));
+        let socket = Arc::new(Socket::new(id, origin, self.hub.options.max_queue));
+        self.hub.sockets.insert(id, Arc::clone(&socket));
+        socket
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(super) fn closed(&self, id: SocketId) {
+        self.hub.sockets.remove(&id);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.open.fetch_sub(1, Ordering::Relaxed);
+        if let Entry::Occupied(mut entry) = self.hub.per_ip.entry(self.network) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
+
+/// What counts as one address: who has an IPv6 address has the 2^64 around it as well.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub(options: WebSocketOptions) -> Arc<Hub> {
+        Hub::new(options)
+    }
+
+    #[test]
+    fn counts_addresses_and_networks() {
+        let hub = hub(WebSocketOptions {
+            max_sockets_per_ip: Some(1),
+            max_sockets: 3,
+            ..WebSocketOptions::default()
+        });
+        let enter = |ip: &str| hub.enter(ip.parse().unwrap());
+        let first = enter("2001:db8::1").unwrap();
+        assert_eq!(enter("2001:db8::2").err(), Some(Refusal::TooManyFromIp));
+        let _second = enter("2001:db8:0:1::1").unwrap();
+        let _third = enter("127.0.0.1").unwrap();
+        assert_eq!(enter("127.0.0.2").err(), Some(Refusal::TooMany));
+        assert_eq!(hub.len(), 3);
+        drop(first);
+        assert!(enter("2001:db8::2").is_ok());
+        assert_eq!(hub.per_ip.len(), 2, "what was refused or has left is not kept");
+    }
+
+    #[test]
+    fn this_machine_has_no_limit_of_its_own() {
+        let hub = hub(WebSocketOptions::default());
+        let places: Vec<_> =
+            (0..=DEFAULT_PER_IP).map(|_| hub.enter([127, 0, 0, 1].into())).collect();
+        assert!(places.iter().all(Result::is_ok));
+        let places: Vec<_> =
+            (0..=DEFAULT_PER_IP).map(|_| hub.enter([192, 0, 2, 1].into())).collect();
+        assert_eq!(places.iter().filter(|place| place.is_err()).count(), 1);
+    }
+}

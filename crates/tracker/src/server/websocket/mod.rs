@@ -1,0 +1,64 @@
+//! WebTorrent: WebSocket connections on the HTTP port, and what their peers say to each other.
+//!
+//! A connection is served by the thread that accepted it (`session`). What goes out to it is put into
+//! its outbox by whichever thread has it (`socket`); nobody ever waits for a peer that reads slowly.
+//! The `hub` finds sockets by number; `relay` is the protocol.
+
+mod handshake;
+mod hub;
+mod relay;
+mod session;
+mod socket;
+
+use std::time::Duration;
+
+pub(super) use self::{
+    handshake::{Refusal, is_upgrade, response},
+    hub::Hub,
+    session::serve,
+    socket::Origin,
+};
+
+/// Limits and times of WebSocket connections.
+#[derive(Clone, Debug)]
+pub struct WebSocketOptions {
+    /// How long peers are asked to wait between announces; `None` for a fifth of the interval of the
+    /// other transports, as in the original: a browser's offers live for 50 s only.
+    pub interval: Option<Duration>,
+    /// Longest message, in bytes.
+    pub max_message: usize,
+    /// Offers of an announce that are passed on; more are left out.
+    pub max_offers: usize,
+    /// Torrents and peer ids that one socket may announce; more are refused.
+    pub max_info_hashes: usize,
+    /// Most sockets; more are refused with status 503.
+    pub max_sockets: usize,
+    /// Most sockets of one IPv4 address or IPv6 /64; more are refused with status 429. `None` for
+    /// 1000, and no limit for this machine itself, where a reverse proxy may be.
+    pub max_sockets_per_ip: Option<usize>,
+    /// Bytes that may wait for a socket; one that reads too slowly is closed.
+    pub max_queue: usize,
+    /// Time between pings; a socket that sent nothing since the last one is closed.
+    pub ping_interval: Duration,
+    /// A socket that sent no message for this long is closed.
+    pub idle_timeout: Duration,
+    /// The `Origin`s that may connect; `None` for all. Those without one (no browser) may always.
+    pub origins: Option<Vec<String>>,
+}
+
+impl Default for WebSocketOptions {
+    fn default() -> Self {
+        Self {
+            interval: None,
+            max_message: 64 * 1024,
+            max_offers: 20,
+            max_info_hashes: 20_000,
+            max_sockets: 100_000,
+            max_sockets_per_ip: None,
+            max_queue: 1 << 20,
+            ping_interval: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(600),
+            origins: None,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The protocol of a connection: announces, offers to others, answers back, scrapes.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+};
+
+use super::{
+    hub::Hub,
+    socket::{OfferOf, Socket},
+};
+use crate::{
+    protocol::websocket::{self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape},
+    server::{
+        context::Context,
+        events::{self, Announced, Event, PeerName, want},
+    },
+    swarm::{Outcome, SocketAnnounce, SocketSink},
+    types::{AnnounceEvent, InfoHash, PeerId, SocketId, Timestamp},
+};
+
+/// What one connection has said so far.
+pub(super) struct Relay {
+    context: Arc<Context>,
+    hub: Arc<Hub>,
+    socket: Arc<Socket>,
+    /// The peers that this socket announced: it speaks for these and no others.
+    owned: HashSet<(InfoHash, PeerId), ahash::RandomState>,
+}
+
+/// A message that is refused.
+struct Refused {
+    code: &'static str,
+    reason: String,
+    info_hash: Option<InfoHash>,
+    /// Whether the sender is told.
+    reply: bool,
+}
+
+impl Relay {
+    pub(super) fn new(context: Arc<Context>, hub: Arc<Hub>, socket: Arc<Socket>) -> Self {
+        Self { context, hub, socket, owned: HashSet::default() }
+    }
+
+    /// Handles one message; the event that listeners are to hear of.
+    pub(super) fn message(
+        &mut self,
+        text: &str,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) -> Option<Event> {
+        let result = match websocket::parse_request(text, self.hub.options().max_offers) {
+            Ok(Request::Announce(announce)) => self.announce(&announce, text, now, rng),
+            Ok(Request::Answer(announce, answer)) => self.answer(&announce, &answer, text, now, rng),
+            Ok(Request::Scrape(scrape)) => self.scrape(scrape).map(|()| None),
+            Err(error) => Err(Refused::bad_request(&error)),
+        };
+        result.unwrap_or_else(|refused| {
+            self.refuse(&refused, now);
+            None
+        })
+    }
+
+    /// A frame that is no message of the protocol.
+    pub(super) fn not_text(&self, now: Timestamp) {
+        let error = RequestError::Json("binary frames are not understood".to_owned());
+        self.refuse(&Refused::bad_request(&error), now);
+    }
+
+    /// The connection is gone, and with it its peers.
+    pub(super) fn leave(&mut self, now: Timestamp) {
+        let store = self.context.tracker.store();
+        for (info_hash, peer_id) in self.owned.drain() {
+            store.leave_socket(&info_hash, peer_id, self.socket.id, now);
+        }
+    }
+
+    fn announce(
+        &mut self,
+        announce: &Announce<'_>,
+        text: &str,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) -> Result<Option<Event>, Refused> {
+        // Who leaves needs no peers.
+        let leaves = announce.event == AnnounceEvent::Stopped;
+        let offers = if leaves { &[][..] } else { &announce.offers[..] };
+        let mut targets = Targets { outcome: None, peers: Vec::with_capacity(offers.len()) };
+        self.store_announce(announce, offers.len(), now, rng, &mut targets)?;
+        let (complete, incomplete) =
+            targets.outcome.map_or((0, 0), |outcome| (outcome.complete, outcome.incomplete));
+        let mut reply = Vec::new();
+        let interval = self.context.websocket_interval_secs;
+        websocket::write_announce_response(&mut reply, complete, incomplete, interval, announce.info_hash);
+        self.socket.push(reply);
+        for (offer, (target, _)) in offers.iter().zip(targets.peers) {
+            self.pass_on(offer, announce, target, now);
+        }
+        Ok(self.event(announce, text))
+    }
+
+    fn answer(
+        &mut self,
+        announce: &Announce<'_>,
+        answer: &Answer<'_>,
+        text: &str,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) -> Result<Option<Event>, Refused> {
+        let mut nobody = Targets { outcome: None, peers: Vec::new() };
+        self.store_announce(announce, 0, now, rng, &mut nobody)?;
+        let offer_id = answer.offer_id.and_then(OfferId::parse);
+        let offer = offer_id.and_then(|id| {
+            self.socket.take_expected(&id, announce.info_hash, answer.to_peer_id, now)
+        });
+        let Some(peer) = offer.and_then(|offer| self.hub.get(offer.socket)) else {
+            return Err(Refused {
+                code: "ERR_TRACKER_UNKNOWN_OFFER",
+                reason: "no peer with that `to_peer_id`".to_owned(),
+                info_hash: None,
+                reply: false,
+            });
+        };
+        let mut message = Vec::new();
+        websocket::write_answer(
+            &mut message,
+            answer.answer,
+            answer.offer_id,
+            announce.peer_id,
+            announce.info_hash,
+        );
+        peer.push(message);
+        Ok(self.event(announce, text))
+    }
+
+    /// Changes the store, and what this socket owns.
+    fn store_announce(
+        &mut self,
+        announce: &Announce<'_>,
+        wanted: usize,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+        targets: &mut Targets,
+    ) -> Result<(), Refused> {
+        let key = (announce.info_hash, announce.peer_id);
+        if announce.event == AnnounceEvent::Stopped {
+            self.owned.remove(&key);
+        } else if !self.owned.contains(&key) {
+            if self.owned.len() >= self.hub.options().max_info_hashes {
+                return Err(Refused {
+                    code: "ERR_TRACKER_TOO_MANY_INFO_HASHES",
+                    reason: "too many info hashes on one socket".to_owned(),
+                    info_hash: Some(announce.info_hash),
+                    reply: true,
+                });
+            }
+            self.owned.insert(key);
+        }
+        let announce = SocketAnnounce {
+            info_hash: announce.info_hash,
+            peer_id: announce.peer_id,
+            socket: self.socket.id,
+            event: announce.event,
+            left: announce.left,
+        };
+        self.context.tracker.store().announce_socket(&announce, wanted, now, rng, targets);
+        Ok(())
+    }
+
+    fn pass_on(&self, offer: &Offer<'_>, announce: &Announce<'_>, target: SocketId, now: Timestamp) {
+        let Some(socket) = self.hub.get(target) else { return };
+        let mut message = Vec::with_capacity(offer.offer.map_or(0, str::len) + 256);
+        websocket::write_offer(
+            &mut message,
+            offer.offer,
+            offer.offer_id,
+            announce.peer_id,
+            announce.info_hash,
+        );
+        let whose = OfferOf {
+            info_hash: announce.info_hash,
+            peer_id: announce.peer_id,
+            socket: self.socket.id,
+        };
+        socket.offer(message, offer.offer_id.and_then(OfferId::parse), whose, now);
+    }
+
+    fn scrape(&self, scrape: Scrape) -> Result<(), Refused> {
+        let tracker = &self.context.tracker;
+        let mut info_hashes = scrape.info_hashes;
+        if info_hashes.is_empty() {
+            info_hashes = tracker.full_scrape().map_err(|error| Refused {
+                code: "ERR_TRACKER_FULL_SCRAPE",
+                reason: error.to_string(),
+                info_hash: None,
+                reply: true,
+            })?;
+        }
+        let mut reply = Vec::new();
+        websocket::begin_scrape(&mut reply);
+        for info_hash in info_hashes {
+            let stats = tracker.scrape(&info_hash);
+            websocket::write_scrape_file(
+                &mut reply,
+                info_hash,
+                stats.complete,
+                stats.downloaded,
+                stats.incomplete,
+            );
+        }
+        websocket::end_scrape(&mut reply, self.context.interval_secs);
+        self.socket.push(reply);
+        Ok(())
+    }
+
+    fn refuse(&self, refused: &Refused, now: Timestamp) {
+        if refused.reply {
+            let mut reply = Vec::new();
+            websocket::write_failure(&mut reply, &refused.reason, refused.info_hash);
+            self.socket.push(reply);
+        }
+        let from = Some(self.socket.origin.remote);
+        self.context.events.warn(now, refused.code, from, || refused.reason.clone());
+    }
+
+    fn event(&self, announce: &Announce<'_>, text: &str) -> Option<Event> {
+        let heard = self.context.events.wants(want::announce(announce.event));
+        heard.then(|| {
+            Event::Announce(Announced {
+                event: announce.event,
+                peer: PeerName::Id(announce.peer_id),
+                request: events::Request::WebSocket {
+                    message: text.into(),
+                    socket: self.socket.id,
+                    upgrade: Arc::clone(&self.socket.origin.request),
+                },
+            })
+        })
+    }
+}
+
+impl Refused {
+    fn bad_request(error: &RequestError) -> Self {
+        Self {
+            code: "ERR_TRACKER_BAD_REQUEST",
+            reason: error.to_string(),
+            info_hash: None,
+            reply: true,
+        }
+    }
+}
+
+/// Who gets an announce's offers.
+struct Targets {
+    outcome: Option<Outcome>,
+    peers: Vec<(SocketId, PeerId)>,
+}
+
+impl SocketSink for Targets {
+    fn begin(&mut self, outcome: &Outcome, _count: usize) {
+        self.outcome = Some(*outcome);
+    }
+
+    fn peer(&mut self, socket: SocketId, peer_id: PeerId) {
+        self.peers.push((socket, peer_id));
+    }
+}

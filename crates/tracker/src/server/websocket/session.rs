@@ -1,0 +1,257 @@
+//! A connection's task: frames in, frames out, pings, the end.
+
+use std::{
+    cell::RefCell,
+    ops::ControlFlow,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, sync::watch, time};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Message, Utf8Bytes,
+        protocol::{
+            CloseFrame, Role, WebSocketConfig,
+            frame::{
+                Frame,
+                coding::{CloseCode, Data, OpCode},
+            },
+        },
+    },
+};
+
+use super::{
+    hub::Place,
+    relay::Relay,
+    socket::{Ending, Origin, Socket},
+};
+use crate::{clock, server::{context::Context, events::Event}};
+
+/// What is allocated for reading, per connection; a longer message grows it for a while. The
+/// library's default of 128 KiB would be 1.3 GB for 10,000 idle peers.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Frames are gathered up to this many bytes before they are written.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// A close frame and what is queued before it have this long.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Time for the upgrade to come through once it has been accepted.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Stream = WebSocketStream<TcpStream>;
+
+/// Serves a connection until it ends, and takes its peers out of their swarms.
+pub(crate) async fn serve(
+    upgrade: OnUpgrade,
+    origin: Origin,
+    place: Place,
+    context: Arc<Context>,
+    rng: Rc<RefCell<fastrand::Rng>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let upgraded = tokio::select! {
+        upgraded = time::timeout(UPGRADE_TIMEOUT, upgrade) => upgraded,
+        _ = stop.wait_for(|&stop| stop) => return,
+    };
+    let Ok(Ok(upgraded)) = upgraded else { return };
+    // The same type went in.
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let max_message = place.hub().options().max_message;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message));
+    let stream = WebSocketStream::from_partially_read(
+        parts.io.into_inner(),
+        parts.read_buf.to_vec(),
+        Role::Server,
+        Some(config),
+    )
+    .await;
+    let socket = place.open(origin);
+    let relay = Relay::new(Arc::clone(&context), Arc::clone(place.hub()), Arc::clone(&socket));
+    let mut session = Session {
+        stream,
+        socket: Arc::clone(&socket),
+        relay,
+        context,
+        rng,
+        pinged: false,
+        last_message: time::Instant::now(),
+    };
+    let ending = session.run(&place, &mut stop).await;
+    place.closed(socket.id);
+    session.relay.leave(clock::timestamp());
+    session.close(ending).await;
+}
+
+struct Session {
+    stream: Stream,
+    socket: Arc<Socket>,
+    relay: Relay,
+    context: Arc<Context>,
+    rng: Rc<RefCell<fastrand::Rng>>,
+    /// A ping is out, and nothing has come in since.
+    pinged: bool,
+    last_message: time::Instant,
+}
+
+/// How a connection ends.
+enum Ended {
+    /// The other end is gone or has said goodbye.
+    Gone,
+    /// We say goodbye with this code and reason.
+    Close(CloseCode, &'static str),
+}
+
+impl Session {
+    async fn run(&mut self, place: &Place, stop: &mut watch::Receiver<bool>) -> Ended {
+        let options = place.hub().options();
+        let mut pings = time::interval(options.ping_interval);
+        pings.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        // The first tick is at once.
+        pings.tick().await;
+        loop {
+            let flow = tokio::select! {
+                frame = self.stream.next() => self.received(frame).await,
+                () = self.socket.wake.notified() => self.flush().await,
+                () = self.socket.kill.notified() => ControlFlow::Break(TOO_SLOW),
+                _ = pings.tick() => {
+                    if self.last_message.elapsed() > options.idle_timeout {
+                        ControlFlow::Break(Ended::Close(CloseCode::Away, "idle"))
+                    } else {
+                        self.ping().await
+                    }
+                }
+                _ = stop.wait_for(|&stop| stop) => {
+                    ControlFlow::Break(Ended::Close(CloseCode::Away, "tracker is closing"))
+                }
+            };
+            if let ControlFlow::Break(ended) = flow {
+                return ended;
+            }
+        }
+    }
+
+    async fn received(
+        &mut self,
+        frame: Option<Result<Message, tungstenite::Error>>,
+    ) -> ControlFlow<Ended> {
+        self.pinged = false;
+        match frame {
+            Some(Ok(Message::Text(text))) => {
+                self.last_message = time::Instant::now();
+                self.message(&text).await;
+            }
+            Some(Ok(Message::Binary(_))) => {
+                self.last_message = time::Instant::now();
+                self.relay.not_text(clock::timestamp());
+            }
+            // Pongs to their pings are queued by the library and leave with the next flush.
+            Some(Ok(Message::Ping(_))) => return self.flush().await,
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Close(_))) | None => return ControlFlow::Break(Ended::Gone),
+            Some(Err(error)) => return ControlFlow::Break(self.failed(&error)),
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn message(&mut self, text: &Utf8Bytes) {
+        let now = clock::timestamp();
+        let event: Option<Event> = self.relay.message(text, now, &mut self.rng.borrow_mut());
+        if let Some(event) = event {
+            self.context.events.append(event).await;
+        }
+    }
+
+    /// Writes all that waits, in as few system calls as it takes.
+    async fn flush(&mut self) -> ControlFlow<Ended> {
+        if self.socket.ending() == Some(Ending::Closed) {
+            return ControlFlow::Break(Ended::Close(CloseCode::Normal, ""));
+        }
+        let messages = self.socket.take_outbox();
+        let bytes = messages.iter().map(Vec::len).sum();
+        let stream = &mut self.stream;
+        let write = async {
+            for message in messages {
+                stream.feed(text_frame(message)).await?;
+            }
+            stream.flush().await
+        };
+        tokio::select! {
+            result = write => match result {
+                Ok(()) => {
+                    self.socket.sent(bytes);
+                    ControlFlow::Continue(())
+                }
+                Err(_) => ControlFlow::Break(Ended::Gone),
+            },
+            // While the kernel's buffer is full, others go on filling the outbox.
+            () = self.socket.kill.notified() => ControlFlow::Break(TOO_SLOW),
+        }
+    }
+
+    async fn ping(&mut self) -> ControlFlow<Ended> {
+        if self.pinged {
+            // Half-open: nothing has come since the last ping.
+            return ControlFlow::Break(Ended::Gone);
+        }
+        self.pinged = true;
+        match self.stream.feed(Message::Ping(tungstenite::Bytes::new())).await {
+            Ok(()) => self.flush().await,
+            Err(_) => ControlFlow::Break(Ended::Gone),
+        }
+    }
+
+    fn failed(&self, error: &tungstenite::Error) -> Ended {
+        let code = match error {
+            tungstenite::Error::Capacity(_) => CloseCode::Size,
+            tungstenite::Error::Utf8(_) => CloseCode::Invalid,
+            tungstenite::Error::Protocol(_) => CloseCode::Protocol,
+            // The connection broke; that is no news.
+            _ => return Ended::Gone,
+        };
+        let from = Some(self.socket.origin.remote);
+        self.context.events.warn(clock::timestamp(), "ERR_TRACKER_WEBSOCKET", from, || {
+            format!("WebSocket closed: {error}")
+        });
+        Ended::Close(code, "")
+    }
+
+    async fn close(mut self, ended: Ended) {
+        let Ended::Close(code, reason) = ended else { return };
+        let too_slow = self.socket.ending() == Some(Ending::TooSlow);
+        if too_slow {
+            let from = Some(self.socket.origin.remote);
+            self.context.events.warn(clock::timestamp(), "ERR_TRACKER_SLOW_SOCKET", from, || {
+                "a WebSocket peer that reads too slowly was closed".to_owned()
+            });
+            return;
+        }
+        let messages = self.socket.take_outbox();
+        let goodbye = async {
+            for message in messages {
+                self.stream.feed(text_frame(message)).await?;
+            }
+            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+            self.stream.close(Some(frame)).await
+        };
+        let _ = time::timeout(CLOSE_GRACE, goodbye).await;
+    }
+}
+
+const TOO_SLOW: Ended = Ended::Close(CloseCode::Policy, "too slow");
+
+/// What we write is UTF-8: JSON that was checked when it came, and our own.
+fn text_frame(message: Vec<u8>) -> Message {
+    Message::Frame(Frame::message(message, OpCode::Data(Data::Text), true))
+}

@@ -1,0 +1,250 @@
+//! The shared half of a connection: what waits to be sent to it, and which offers it was given.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::super::events::HttpRequest;
+use crate::{
+    protocol::websocket::OfferId,
+    types::{InfoHash, PeerId, SocketId, Timestamp},
+};
+
+/// How long an offer may be answered. The original's client drops one after 50 s.
+const OFFER_LIFETIME: Duration = Duration::from_secs(120);
+
+/// Offers that one socket may have to answer; the oldest make room. A peer gets some ten in the two
+/// minutes that they live.
+const MAX_EXPECTED: usize = 256;
+
+/// Where a connection came from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The client's address, as trusted.
+    pub(crate) ip: IpAddr,
+    /// The connection's own address.
+    pub(crate) remote: SocketAddr,
+    /// The request that was upgraded.
+    pub(crate) request: Arc<HttpRequest>,
+}
+
+/// A connection, for all threads.
+pub(crate) struct Socket {
+    pub(super) id: SocketId,
+    pub(super) origin: Origin,
+    state: Mutex<State>,
+    max_queue: usize,
+    /// Something waits to be sent, or the socket is to be closed.
+    pub(super) wake: Notify,
+    /// The socket is to be closed, whatever it is at.
+    pub(super) kill: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    outbox: Vec<Vec<u8>>,
+    queued: usize,
+    ending: Option<Ending>,
+    expected: VecDeque<Expected>,
+}
+
+/// Why a socket is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Somebody asked for it.
+    Closed,
+    /// It reads too slowly.
+    TooSlow,
+}
+
+/// An offer that this socket was given, and may answer.
+struct Expected {
+    offer_id: OfferId,
+    offer: OfferOf,
+    given: Timestamp,
+}
+
+/// Whose offer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OfferOf {
+    pub(super) info_hash: InfoHash,
+    pub(super) peer_id: PeerId,
+    pub(super) socket: SocketId,
+}
+
+impl Socket {
+    pub(super) fn new(id: SocketId, origin: Origin, max_queue: usize) -> Self {
+        Self {
+            id,
+            origin,
+            state: Mutex::default(),
+            max_queue,
+            wake: Notify::new(),
+            kill: Notify::new(),
+        }
+    }
+
+    /// Queues a message. Never waits: a peer that does not read is closed instead.
+    pub(super) fn push(&self, message: Vec<u8>) {
+        let mut state = self.lock();
+        if state.ending.is_some() {
+            return;
+        }
+        state.queued += message.len();
+        if state.queued > self.max_queue {
+            state.ending = Some(Ending::TooSlow);
+            state.outbox = Vec::new();
+            drop(state);
+            self.kill.notify_one();
+            return;
+        }
+        state.outbox.push(message);
+        let first = state.outbox.len() == 1;
+        drop(state);
+        if first {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Queues an offer, and notes that its answer may come from here.
+    pub(super) fn offer(
+        &self,
+        message: Vec<u8>,
+        offer_id: Option<OfferId>,
+        offer: OfferOf,
+        now: Timestamp,
+    ) {
+        if let Some(offer_id) = offer_id {
+            let mut state = self.lock();
+            drop_stale(&mut state.expected, now);
+            if state.expected.len() >= MAX_EXPECTED {
+                state.expected.pop_front();
+            }
+            state.expected.push_back(Expected { offer_id, offer, given: now });
+        }
+        self.push(message);
+    }
+
+    /// Whose offer it was that this socket answers; each can be answered once.
+    pub(super) fn take_expected(
+        &self,
+        offer_id: &OfferId,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        now: Timestamp,
+    ) -> Option<OfferOf> {
+        let mut state = self.lock();
+        drop_stale(&mut state.expected, now);
+        let index = state.expected.iter().position(|expected| {
+            expected.offer_id == *offer_id
+                && expected.offer.info_hash == info_hash
+                && expected.offer.peer_id == peer_id
+        })?;
+        state.expected.remove(index).map(|expected| expected.offer)
+    }
+
+    /// All that waits. What is taken counts as queued until [`Self::sent`].
+    pub(super) fn take_outbox(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.lock().outbox)
+    }
+
+    /// So many bytes have been handed to the kernel.
+    pub(super) fn sent(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.queued = state.queued.saturating_sub(bytes);
+    }
+
+    /// Ends the connection after what is queued.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.ending.get_or_insert(Ending::Closed);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.lock().ending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
+    while expected.front().is_some_and(|offer| now.since(offer.given) > OFFER_LIFETIME) {
+        expected.pop_front();
+    }
+    if expected.is_empty() && expected.capacity() > 8 {
+        expected.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(max_queue: usize) -> Socket {
+        let remote = SocketAddr::from(([192, 0, 2, 1], 1));
+        let request = Arc::new(HttpRequest {
+            method: "GET".to_owned(),
+            target: b"/".to_vec(),
+            headers: Vec::new(),
+            remote,
+            ip: remote.ip(),
+        });
+        Socket::new(SocketId(1), Origin { ip: remote.ip(), remote, request }, max_queue)
+    }
+
+    fn offer_of(socket: u64) -> OfferOf {
+        OfferOf {
+            info_hash: InfoHash([1; 20]),
+            peer_id: PeerId([2; 20]),
+            socket: SocketId(socket),
+        }
+    }
+
+    #[test]
+    fn an_offer_is_answered_once_in_time_by_whom_it_was_given_to() {
+        let socket = socket(1000);
+        let id = |text: &str| OfferId::parse(&format!("\"{text}\"")).unwrap();
+        let at = Timestamp::from_secs;
+        let take = |text, peer, now| {
+            socket.take_expected(&id(text), InfoHash([1; 20]), PeerId([peer; 20]), at(now))
+        };
+        socket.offer(Vec::new(), Some(id("a")), offer_of(7), at(100));
+        socket.offer(Vec::new(), Some(id("b")), offer_of(8), at(110));
+        assert_eq!(take("c", 2, 111), None);
+        assert_eq!(take("a", 3, 111), None);
+        assert_eq!(take("a", 2, 111), Some(offer_of(7)));
+        assert_eq!(take("a", 2, 111), None);
+        assert_eq!(take("b", 2, 231), None, "too late");
+    }
+
+    #[test]
+    fn a_full_outbox_ends_the_socket() {
+        let socket = socket(10);
+        socket.push(vec![0; 10]);
+        let taken = socket.take_outbox();
+        // Taken is not sent: it still counts.
+        socket.push(vec![0; 1]);
+        assert_eq!(socket.ending(), Some(Ending::TooSlow));
+        assert!(socket.take_outbox().is_empty());
+        assert_eq!(taken.len(), 1);
+    }
+
+    #[test]
+    fn expected_offers_are_bounded() {
+        let socket = socket(usize::MAX);
+        for number in 0..2 * MAX_EXPECTED {
+            let id = OfferId::parse(&format!("\"{number}\""));
+            socket.offer(Vec::new(), id, offer_of(1), Timestamp::from_secs(1));
+        }
+        assert_eq!(socket.lock().expected.len(), MAX_EXPECTED);
+    }
+}
