@@ -5,7 +5,7 @@
 // src/server/records.rs.
 
 const { trackerError, systemError } = require('../errors')
-const { udpParams, httpParams } = require('./params')
+const { udpParams, httpParams, wsParams } = require('./params')
 
 // By the numbers of BEP 15.
 const ANNOUNCE_EVENTS = ['update', 'complete', 'start', 'stop', 'pause']
@@ -14,12 +14,17 @@ const KIND_UDP = 0
 const KIND_HTTP = 1
 const KIND_WARNING = 2
 const KIND_ERROR = 3
+const KIND_WEB_SOCKET = 4
 
 /** Bits of the mask that tells the engine which events have listeners. */
 const WANT = { update: 1, complete: 2, start: 4, stop: 8, pause: 16, warning: 1 << 16 }
 
-/** Calls `emit(name, ...args)` for each event of a batch. */
-function decodeEvents (buffer, emit) {
+/**
+ * Calls `emit(name, ...args)` for each event of a batch.
+ *
+ * @param {(id: number) => object} socketOf what a listener can do with a WebSocket connection
+ */
+function decodeEvents (buffer, emit, socketOf) {
   const reader = new Reader(buffer)
   while (!reader.done) {
     const kind = reader.u8()
@@ -34,6 +39,14 @@ function decodeEvents (buffer, emit) {
         const event = ANNOUNCE_EVENTS[reader.u8()]
         const addr = reader.text()
         emit(event, addr, httpParams(addr, readHttpRequest(reader)))
+        break
+      }
+      case KIND_WEB_SOCKET: {
+        const event = ANNOUNCE_EVENTS[reader.u8()]
+        const peerId = reader.text()
+        const message = reader.longText()
+        const socket = socketOf(reader.u64())
+        emit(event, peerId, wsParams(message, socket, readHttpRequest(reader)))
         break
       }
       case KIND_WARNING:
@@ -109,6 +122,19 @@ class Reader {
     const value = this.#buffer.readUInt32LE(this.#at)
     this.#at += 4
     return value
+  }
+
+  u64 () {
+    const value = Number(this.#buffer.readBigUInt64LE(this.#at))
+    this.#at += 8
+    return value
+  }
+
+  longText () {
+    const length = this.u32()
+    const text = this.#buffer.utf8Slice(this.#at, this.#at + length)
+    this.#at += length
+    return text
   }
 
   bytes () {

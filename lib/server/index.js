@@ -12,6 +12,7 @@ const { parseListenArguments, resolveBinding } = require('./listen-options')
 const Listener = require('./listener')
 const { parseServerOptions } = require('./options')
 const { torrentsView } = require('./swarm')
+const { SocketFacade, WebSocketListener } = require('./websocket')
 
 /** Events taken at a time: between two batches other work of the program gets its turn. */
 const EVENTS_PER_TURN = 512
@@ -33,8 +34,8 @@ class Server extends EventEmitter {
     this._listenCalled = false
     this.listening = false
     this.destroyed = false
-    this.http = options.http ? new Listener() : null
-    this.ws = null
+    this.http = options.http || options.ws ? new Listener() : null
+    this.ws = options.ws ? new WebSocketListener(this, () => this.#native.sockets()) : null
     this.udp4 = options.udp ? new Listener() : null
     this.udp6 = options.udp ? new Listener() : null
     this.udp = this.udp4 ?? undefined
@@ -164,7 +165,7 @@ class Server extends EventEmitter {
     const { count, records } = this.#native.takeEvents(EVENTS_PER_TURN)
     decodeEvents(records, (...args) => {
       if (this.#state !== 'closed') emitSafely(this, ...args)
-    })
+    }, id => new SocketFacade(this.#native, id))
     if (count === EVENTS_PER_TURN) setImmediate(() => this.#drain())
   }
 }

@@ -1,5 +1,7 @@
 'use strict'
 
+const net = require('net')
+
 const DEFAULT_INTERVAL_MS = 10 * 60 * 1000
 const DEFAULT_PEERS_CACHE_TTL_MS = 20 * 60 * 1000
 const MAX_MS = 2 ** 31 - 1
@@ -17,6 +19,7 @@ exports.parseServerOptions = function parseServerOptions (opts) {
   const peersCacheTtl = ms(opts, 'peersCacheTtl') || DEFAULT_PEERS_CACHE_TTL_MS
   return {
     http: opts.http !== false,
+    ws: opts.ws !== false,
     udp: opts.udp !== false,
     trustProxy: Boolean(opts.trustProxy),
     intervalMs,
@@ -36,14 +39,16 @@ exports.parseServerOptions = function parseServerOptions (opts) {
       maxPeers: count(opts, 'maxPeers'),
       threads: count(opts, 'threads'),
       portable: Boolean(opts.portable),
-      trustProxy: Boolean(opts.trustProxy),
+      ...trustProxy(opts),
       trustUdpIp: Boolean(opts.trustUdpIp),
       connectionIdLifetimeMs: ms(opts, 'connectionIdLifetime'),
       maxConnections: count(opts, 'maxConnections'),
       idleTimeoutMs: ms(opts, 'idleTimeout'),
       pathPrefix: pathPrefix(opts),
       udpReceiveBuffer: count(udp, 'recvBufferSize'),
-      udpSendBuffer: count(udp, 'sendBufferSize')
+      udpSendBuffer: count(udp, 'sendBufferSize'),
+      http: opts.http !== false,
+      webSocket: opts.ws === false ? undefined : webSocketOptions(opts.ws)
     }
   }
 }
@@ -70,6 +75,46 @@ function text (opts, name) {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
   throw invalid(name, 'a string')
+}
+
+// Limits of `ws`'s own name where it has one: `maxPayload`.
+function webSocketOptions (ws) {
+  const opts = typeof ws === 'object' && ws !== null ? ws : {}
+  return {
+    intervalMs: ms(opts, 'interval'),
+    maxMessage: count(opts, 'maxPayload'),
+    maxOffers: count(opts, 'maxOffers'),
+    maxInfoHashes: count(opts, 'maxInfoHashes'),
+    maxSockets: count(opts, 'maxSockets'),
+    maxSocketsPerIp: count(opts, 'maxSocketsPerIp'),
+    maxQueue: count(opts, 'maxQueue'),
+    pingIntervalMs: ms(opts, 'pingInterval') || undefined,
+    idleTimeoutMs: ms(opts, 'idleTimeout') || undefined,
+    origins: list(opts, 'origins')
+  }
+}
+
+// `true` believes every proxy, a list only those.
+function trustProxy ({ trustProxy }) {
+  if (!Array.isArray(trustProxy)) return { trustProxy: Boolean(trustProxy) }
+  const blocks = new net.BlockList()
+  for (const entry of trustProxy) {
+    try {
+      const [address, prefix] = String(entry).split('/')
+      const family = net.isIPv6(address) ? 'ipv6' : 'ipv4'
+      blocks.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family)
+    } catch {
+      throw invalid('trustProxy', `true, false or a list of addresses and networks (not ${entry})`)
+    }
+  }
+  return { trustedProxies: trustProxy.map(String) }
+}
+
+function list (opts, name) {
+  const value = opts[name]
+  if (value === undefined || value === null) return undefined
+  if (Array.isArray(value) && value.every(item => typeof item === 'string')) return value
+  throw invalid(name, 'a list of strings')
 }
 
 function fullScrapeLimit ({ fullScrape }) {

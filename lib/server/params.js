@@ -69,6 +69,27 @@ exports.httpParams = function httpParams (addr, request) {
 /** As many pairs of a query as the engine reads. */
 const MAX_PAIRS = 1000
 
+/** Of a WebSocket announce: every key of the message, the known ones in their types. */
+exports.wsParams = function wsParams (message, socket, request) {
+  const params = JSON.parse(message)
+  params.type = 'ws'
+  params.socket = socket
+  params.action = ACTION_ANNOUNCE
+  for (const key of ['info_hash', 'peer_id', 'to_peer_id']) {
+    if (typeof params[key] === 'string') params[key] = Buffer.from(params[key], 'latin1').toString('hex')
+  }
+  const left = params.left === null || params.left === '' ? NaN : Number(params.left)
+  params.left = Number.isNaN(left) ? Infinity : left
+  params.numwant = Math.min(Number(params.offers?.length) || 0, MAX_NUMWANT)
+  params.compact = -1
+  params.ip = request.ip
+  params.port = request.remotePort
+  params.addr = `${request.ip.includes(':') ? `[${request.ip}]` : request.ip}:${request.remotePort}`
+  params.headers = request.headers
+  if (!params.event || params.event === 'empty') params.event = 'update'
+  return params
+}
+
 // Percent-encoded bytes become Latin-1 characters, since an info hash is no text.
 function parseBinaryQuery (query) {
   const decoded = querystring.parse(query, '&', '=', { decodeURIComponent: decodeBytes, maxKeys: MAX_PAIRS })

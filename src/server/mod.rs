@@ -18,7 +18,7 @@ use tracker::{
         events::{EventQueue, EventSink},
     },
     tracker::Tracker,
-    types::{InfoHash, PeerAddr},
+    types::{InfoHash, PeerAddr, SocketId},
 };
 
 use self::{
@@ -66,7 +66,7 @@ impl EventSink for Sink {
 impl NativeServer {
     #[napi(constructor, catch_unwind)]
     pub fn new(options: NativeServerOptions, on_events: Function<'_, (), ()>) -> Result<Self> {
-        let (config, options) = options.into_engine();
+        let (config, options) = options.into_engine()?;
         Ok(Self {
             tracker: Arc::new(Tracker::new(config)),
             events: Arc::new(EventQueue::new(Box::new(Sink(doorbell(&on_events)?)))),
@@ -132,6 +132,31 @@ impl NativeServer {
         }
     }
 
+    /// How many WebSocket connections there are.
+    #[napi(catch_unwind)]
+    pub fn sockets(&self) -> u32 {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map_or(0, |server| server.sockets() as u32)
+    }
+
+    /// Sends a text to a WebSocket connection, if it is still there.
+    #[napi(catch_unwind)]
+    pub fn send(&self, socket: f64, text: String) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = &*running {
+            server.send(socket_id(socket), text);
+        }
+    }
+
+    /// Closes a WebSocket connection, if it is still there.
+    #[napi(catch_unwind)]
+    pub fn close_socket(&self, socket: f64) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = &*running {
+            server.close_socket(socket_id(socket));
+        }
+    }
+
     #[napi(catch_unwind)]
     pub fn torrents(&self) -> Vec<String> {
         self.tracker
@@ -178,6 +203,12 @@ impl NativeServer {
             .find(|peer| peer.addr == addr)
             .map(NativePeer::from)
     }
+}
+
+/// Numbers below 2^53, as we gave them out.
+#[expect(clippy::cast_sign_loss, reason = "casts from f64 saturate")]
+fn socket_id(number: f64) -> SocketId {
+    SocketId(number as u64)
 }
 
 /// A batch of events.

@@ -4,7 +4,9 @@
 //! A record is a kind (`u8`) and its fields. Numbers are little-endian; texts and bytes are a `u16`
 //! length and that many bytes.
 
-use tracker::server::events::{Announced, Event, Failure, HttpRequest, Request, Warning};
+use tracker::server::events::{
+    Announced, Event, Failure, HttpRequest, PeerName, Request, Warning,
+};
 
 use crate::system_error::error_code;
 
@@ -12,6 +14,7 @@ const UDP: u8 = 0;
 const HTTP: u8 = 1;
 const WARNING: u8 = 2;
 const ERROR: u8 = 3;
+const WEB_SOCKET: u8 = 4;
 
 /// A UDP record has some 130 bytes.
 const TYPICAL_RECORD: usize = 160;
@@ -32,12 +35,23 @@ fn encode_announced(out: &mut Vec<u8>, announced: &Announced) {
     out.push(match announced.request {
         Request::Udp(_) => UDP,
         Request::Http(_) => HTTP,
+        Request::WebSocket { .. } => WEB_SOCKET,
     });
     out.push(announced.event as u8);
-    bytes(out, announced.addr.to_string().as_bytes());
+    let name = match announced.peer {
+        PeerName::Addr(addr) => addr.to_string(),
+        PeerName::Id(peer_id) => peer_id.to_string(),
+    };
+    bytes(out, name.as_bytes());
     match &announced.request {
         Request::Udp(packet) => bytes(out, packet),
         Request::Http(request) => encode_http(out, request),
+        Request::WebSocket { message, socket, upgrade } => {
+            out.extend_from_slice(&(message.len() as u32).to_le_bytes());
+            out.extend_from_slice(message.as_bytes());
+            out.extend_from_slice(&socket.0.to_le_bytes());
+            encode_http(out, upgrade);
+        }
     }
 }
 
