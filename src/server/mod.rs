@@ -17,6 +17,7 @@ use tracker::{
         Server,
         events::{EventQueue, EventSink},
     },
+    swarm::{PeerSnapshot, PeerSource},
     tracker::Tracker,
     types::{InfoHash, PeerAddr, SocketId},
 };
@@ -190,7 +191,7 @@ impl NativeServer {
             return Vec::new();
         };
         let peers = self.tracker.store().peers_of(&info_hash);
-        peers.into_iter().map(NativePeer::from).collect()
+        peers.into_iter().filter_map(NativePeer::of).collect()
     }
 
     #[napi(catch_unwind)]
@@ -200,8 +201,8 @@ impl NativeServer {
         let peers = self.tracker.store().peers_of(&info_hash);
         peers
             .into_iter()
-            .find(|peer| peer.addr == addr)
-            .map(NativePeer::from)
+            .find(|peer| peer.source == PeerSource::Addr(addr))
+            .and_then(NativePeer::of)
     }
 }
 
@@ -218,14 +219,17 @@ pub struct NativeEvents {
     pub records: Buffer,
 }
 
-impl From<tracker::swarm::PeerSnapshot> for NativePeer {
-    fn from(peer: tracker::swarm::PeerSnapshot) -> Self {
-        Self {
-            addr: peer.addr.to_string(),
-            ip: peer.addr.ip().to_string(),
-            port: peer.addr.port(),
+impl NativePeer {
+    fn of(peer: PeerSnapshot) -> Option<Self> {
+        let PeerSource::Addr(addr) = peer.source else {
+            return None;
+        };
+        Some(Self {
+            addr: addr.to_string(),
+            ip: addr.ip().to_string(),
+            port: addr.port(),
             peer_id: peer.peer_id.to_string(),
             complete: peer.complete,
-        }
+        })
     }
 }

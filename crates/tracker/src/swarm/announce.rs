@@ -1,6 +1,7 @@
-use crate::types::{AnnounceEvent, InfoHash, PeerAddr, PeerId};
+use super::key::{PeerKey, SocketKey};
+use crate::types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, SocketId};
 
-/// What a peer says of itself.
+/// What a peer says of itself over HTTP or UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announce {
     /// The torrent.
@@ -14,6 +15,23 @@ pub struct Announce {
     pub event: AnnounceEvent,
     /// Bytes that it still has to download. `None` when it did not say or does not know (a magnet
     /// link before its metadata): such a peer is never taken for a seeder.
+    pub left: Option<u64>,
+}
+
+/// What a WebTorrent peer says of itself over a WebSocket. It takes no connections at an address: others
+/// meet it through its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketAnnounce {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// What the peer calls itself; with the socket, its key in the swarm.
+    pub peer_id: PeerId,
+    /// The socket that the announce came in by, which owns the peer: the same peer id from another
+    /// socket is another peer.
+    pub socket: SocketId,
+    /// Why it announces.
+    pub event: AnnounceEvent,
+    /// Bytes that it still has to download, as in [`Announce::left`].
     pub left: Option<u64>,
 }
 
@@ -77,8 +95,52 @@ pub struct SwarmStats {
 pub struct PeerSnapshot {
     /// What it last called itself.
     pub peer_id: PeerId,
-    /// Where it takes connections.
-    pub addr: PeerAddr,
+    /// How it is reached.
+    pub source: PeerSource,
     /// Whether it is a seeder.
     pub complete: bool,
+}
+
+/// How a peer is reached; also, whose announces speak for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PeerSource {
+    /// By connecting to this address.
+    Addr(PeerAddr),
+    /// Through this WebSocket.
+    Socket(SocketId),
+}
+
+/// An announce of a peer of any kind: they all go by the same rules.
+#[derive(Clone, Copy)]
+pub(super) struct AnyAnnounce {
+    pub(super) info_hash: InfoHash,
+    pub(super) peer_id: PeerId,
+    pub(super) key: PeerKey,
+    pub(super) event: AnnounceEvent,
+    pub(super) left: Option<u64>,
+}
+
+impl From<&Announce> for AnyAnnounce {
+    fn from(announce: &Announce) -> Self {
+        Self {
+            info_hash: announce.info_hash,
+            peer_id: announce.peer_id,
+            key: announce.addr.into(),
+            event: announce.event,
+            left: announce.left,
+        }
+    }
+}
+
+impl From<&SocketAnnounce> for AnyAnnounce {
+    fn from(announce: &SocketAnnounce) -> Self {
+        let key = SocketKey::new(announce.socket, announce.peer_id);
+        Self {
+            info_hash: announce.info_hash,
+            peer_id: announce.peer_id,
+            key: PeerKey::Socket(key),
+            event: announce.event,
+            left: announce.left,
+        }
+    }
 }

@@ -38,11 +38,11 @@ impl Default for SwarmConfig {
 }
 
 impl SwarmConfig {
-    /// The same with every number in its range. Peers of a swarm are numbered by 31 bits.
+    /// The same with every number in its range. Peers of a swarm are numbered by 30 bits.
     pub(super) fn normalised(mut self) -> Self {
         self.max_peers_per_swarm = self.max_peers_per_swarm.map(|max| max.max(1));
         self.max_torrents = self.max_torrents.max(1);
-        self.max_peers = self.max_peers.clamp(1, 1 << 30);
+        self.max_peers = self.max_peers.clamp(1, 1 << 29);
         self.shards = self.shards.clamp(4, 1 << 16).next_power_of_two();
         self
     }

@@ -9,14 +9,16 @@ pub struct StoreCounts {
     pub peers_v4: usize,
     /// Peers over IPv6.
     pub peers_v6: usize,
-    /// Peers of either family that are seeders.
+    /// Peers over WebSocket.
+    pub peers_ws: usize,
+    /// Peers of any kind that are seeders.
     pub seeders: usize,
 }
 
 impl StoreCounts {
-    /// Peers of both families.
+    /// Peers of all kinds.
     pub const fn peers(&self) -> usize {
-        self.peers_v4 + self.peers_v6
+        self.peers_v4 + self.peers_v6 + self.peers_ws
     }
 }
 
@@ -25,12 +27,13 @@ impl StoreCounts {
 pub(super) struct Tally {
     pub(super) v4: usize,
     pub(super) v6: usize,
+    pub(super) sockets: usize,
     pub(super) seeders: usize,
 }
 
 impl Tally {
     pub(super) const fn peers(self) -> usize {
-        self.v4 + self.v6
+        self.v4 + self.v6 + self.sockets
     }
 }
 
@@ -41,6 +44,7 @@ pub(super) struct Counters {
     torrents: AtomicUsize,
     v4: AtomicUsize,
     v6: AtomicUsize,
+    sockets: AtomicUsize,
     seeders: AtomicUsize,
 }
 
@@ -57,6 +61,7 @@ impl Counters {
     pub(super) fn changed(&self, from: Tally, to: Tally) {
         add_difference(&self.v4, from.v4, to.v4);
         add_difference(&self.v6, from.v6, to.v6);
+        add_difference(&self.sockets, from.sockets, to.sockets);
         add_difference(&self.seeders, from.seeders, to.seeders);
     }
 
@@ -65,7 +70,7 @@ impl Counters {
     }
 
     pub(super) fn peers(&self) -> usize {
-        self.v4.load(Relaxed) + self.v6.load(Relaxed)
+        self.v4.load(Relaxed) + self.v6.load(Relaxed) + self.sockets.load(Relaxed)
     }
 
     pub(super) fn snapshot(&self) -> StoreCounts {
@@ -73,6 +78,7 @@ impl Counters {
             torrents: self.torrents(),
             peers_v4: self.v4.load(Relaxed),
             peers_v6: self.v6.load(Relaxed),
+            peers_ws: self.sockets.load(Relaxed),
             seeders: self.seeders.load(Relaxed),
         }
     }

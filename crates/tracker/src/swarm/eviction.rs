@@ -9,8 +9,6 @@
 
 use std::iter;
 
-use dashmap::Entry;
-
 use super::{
     Store,
     counters::Tally,
@@ -88,33 +86,19 @@ impl Store {
         })
     }
 
-    fn rank_of(&self, full: Full, (info_hash, addr): Newcomer) -> Option<Rank> {
+    fn rank_of(&self, full: Full, (info_hash, key): Newcomer) -> Option<Rank> {
         let torrent = self.parts[self.part_of(&info_hash)].get(&info_hash)?;
         match full {
             Full::Torrents => Some(torrent.torrent_rank()),
-            Full::Peers => torrent.rank_of(addr),
+            Full::Peers => torrent.rank_of(key),
         }
     }
 
-    fn evict_newcomer(&self, full: Full, (info_hash, addr): Newcomer, now: Timestamp) {
-        let part = self.part_of(&info_hash);
-        let Entry::Occupied(mut entry) = self.parts[part].entry(info_hash) else {
-            return;
+    fn evict_newcomer(&self, full: Full, (info_hash, key): Newcomer, now: Timestamp) {
+        match full {
+            Full::Torrents => self.remove(&info_hash),
+            Full::Peers => self.remove_peer(&info_hash, key, now),
         };
-        let torrent = entry.get_mut();
-        let before = torrent.tally();
-        let keep = full == Full::Peers && {
-            torrent.evict_one(addr, now);
-            !torrent.is_worthless()
-        };
-        if keep {
-            self.counters.changed(before, torrent.tally());
-            self.torrent_bounds.note(part, torrent.torrent_rank());
-        } else {
-            self.counters.changed(before, Tally::default());
-            self.counters.torrent_removed();
-            entry.remove();
-        }
     }
 
     const fn newcomers(&self, full: Full) -> &Newcomers {

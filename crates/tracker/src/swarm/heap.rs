@@ -1,4 +1,4 @@
-//! The peers of one family of a large swarm, as parallel arrays.
+//! The peers of one kind of a large swarm, as parallel arrays.
 
 use std::hash::Hash;
 
@@ -26,6 +26,27 @@ pub(super) struct Rows<'a, A> {
     pub(super) addrs: &'a [A],
     pub(super) metas: &'a [PeerMeta],
     pub(super) last: &'a [Timestamp],
+}
+
+impl<'a, A> Rows<'a, A> {
+    pub(super) const NONE: Self = Self {
+        addrs: &[],
+        metas: &[],
+        last: &[],
+    };
+
+    pub(super) const fn len(self) -> usize {
+        self.addrs.len()
+    }
+
+    pub(super) fn row(self, place: usize) -> (PeerMeta, Timestamp) {
+        (self.metas[place], self.last[place])
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = (&'a A, PeerMeta, Timestamp)> {
+        let rows = self.addrs.iter().zip(self.metas).zip(self.last);
+        rows.map(|((addr, &meta), &last)| (addr, meta, last))
+    }
 }
 
 impl<A: Copy + Eq + Hash> Heap<A> {

@@ -1,9 +1,9 @@
 //! The peers of a small swarm, kept in place.
 
-use super::{PeerMeta, heap::Rows};
-use crate::types::{PeerAddrV4, PeerAddrV6, PeerId, Timestamp};
+use super::{PeerMeta, heap::Rows, key::SocketKey};
+use crate::types::{PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp};
 
-/// Up to `N` peers of one family without an allocation. Most swarms of a public tracker have no more.
+/// Up to `N` peers of one kind without an allocation. Most swarms of a public tracker have no more.
 pub(super) struct Inline<A, const N: usize> {
     len: u8,
     addrs: [A; N],
@@ -11,7 +11,7 @@ pub(super) struct Inline<A, const N: usize> {
     last: [Timestamp; N],
 }
 
-/// An address that fills an unused place.
+/// A key that fills an unused place.
 pub(super) trait Filler {
     const FILLER: Self;
 }
@@ -22,6 +22,10 @@ impl Filler for PeerAddrV4 {
 
 impl Filler for PeerAddrV6 {
     const FILLER: Self = Self([0; 18]);
+}
+
+impl Filler for SocketKey {
+    const FILLER: Self = Self::new(SocketId(0), PeerId([0; 20]));
 }
 
 impl<A: Copy + Eq + Filler, const N: usize> Inline<A, N> {

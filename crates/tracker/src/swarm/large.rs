@@ -4,20 +4,23 @@ use std::{hash::Hash, ops::ControlFlow};
 
 use super::{
     PeerMeta,
-    heap::Heap,
-    order::{Handle, Order},
+    heap::{Heap, Rows},
+    key::{PeerKey, SocketKey},
+    order::{Handle, Kind, Order},
     rank::Rank,
 };
-use crate::types::{PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp};
+use crate::types::{PeerAddrV4, PeerAddrV6, Timestamp};
 
 /// Most peers that one eviction looks at. In a larger swarm the longest silent of this many
 /// neighbours stand for the longest silent of all: the swarm is locked meanwhile.
 const EVICTION_WINDOW: usize = 16 * 1024;
 
-/// Peers of both families, and running counts over them.
+/// Peers of all kinds, and running counts over them.
 pub(super) struct Large {
     v4: Heap<PeerAddrV4>,
     v6: Heap<PeerAddrV6>,
+    /// Boxed, since most swarms have no such peers.
+    sockets: Option<Box<Heap<SocketKey>>>,
     /// Only where the size of swarms is limited.
     order: Option<Order>,
     seeders: u32,
@@ -33,22 +36,22 @@ pub(super) struct Large {
 struct Sweep {
     /// The round it belongs to; rounds count from 1.
     round: u32,
-    /// Peers of IPv4 and IPv6 not looked at yet; `None` when it is finished.
-    rest: Option<(usize, usize)>,
+    /// Peers of each kind (IPv4, IPv6, sockets) not looked at yet; `None` when it is finished.
+    rest: Option<[u32; 3]>,
     /// The lowest rank seen in it.
     first: Rank,
 }
 
-/// Peers of one family, as its methods reach them.
-pub(super) trait Family: Copy + Eq + Hash {
-    fn heap(large: &Large) -> &Heap<Self>;
+/// The key of one kind of peers, as the methods reach the peers of that kind.
+pub(super) trait Keyed: Copy + Eq + Hash {
+    fn rows(large: &Large) -> Rows<'_, Self>;
     fn heap_mut(large: &mut Large) -> &mut Heap<Self>;
     fn handle(place: usize) -> Handle;
 }
 
-impl Family for PeerAddrV4 {
-    fn heap(large: &Large) -> &Heap<Self> {
-        &large.v4
+impl Keyed for PeerAddrV4 {
+    fn rows(large: &Large) -> Rows<'_, Self> {
+        large.v4()
     }
 
     fn heap_mut(large: &mut Large) -> &mut Heap<Self> {
@@ -60,9 +63,9 @@ impl Family for PeerAddrV4 {
     }
 }
 
-impl Family for PeerAddrV6 {
-    fn heap(large: &Large) -> &Heap<Self> {
-        &large.v6
+impl Keyed for PeerAddrV6 {
+    fn rows(large: &Large) -> Rows<'_, Self> {
+        large.v6()
     }
 
     fn heap_mut(large: &mut Large) -> &mut Heap<Self> {
@@ -74,11 +77,26 @@ impl Family for PeerAddrV6 {
     }
 }
 
+impl Keyed for SocketKey {
+    fn rows(large: &Large) -> Rows<'_, Self> {
+        large.sockets()
+    }
+
+    fn heap_mut(large: &mut Large) -> &mut Heap<Self> {
+        large.sockets.get_or_insert_with(|| Box::new(Heap::new()))
+    }
+
+    fn handle(place: usize) -> Handle {
+        Handle::socket(place)
+    }
+}
+
 impl Large {
     pub(super) fn new(ordered: bool) -> Self {
         Self {
             v4: Heap::new(),
             v6: Heap::new(),
+            sockets: None,
             order: ordered.then(Order::new),
             seeders: 0,
             seen_again: 0,
@@ -92,16 +110,20 @@ impl Large {
         }
     }
 
-    pub(super) const fn v4(&self) -> &Heap<PeerAddrV4> {
-        &self.v4
+    pub(super) fn v4(&self) -> Rows<'_, PeerAddrV4> {
+        self.v4.rows()
     }
 
-    pub(super) const fn v6(&self) -> &Heap<PeerAddrV6> {
-        &self.v6
+    pub(super) fn v6(&self) -> Rows<'_, PeerAddrV6> {
+        self.v6.rows()
+    }
+
+    pub(super) fn sockets(&self) -> Rows<'_, SocketKey> {
+        self.sockets.as_ref().map_or(Rows::NONE, |heap| heap.rows())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.v4.len() + self.v6.len()
+        self.v4.len() + self.v6.len() + self.sockets().len()
     }
 
     pub(super) const fn is_ordered(&self) -> bool {
@@ -122,15 +144,16 @@ impl Large {
         Rank::new(self.seen_again > 0, self.last_announce)
     }
 
-    pub(super) fn find(&self, addr: PeerAddr) -> Option<usize> {
-        match addr {
-            PeerAddr::V4(addr) => self.v4.find(addr),
-            PeerAddr::V6(addr) => self.v6.find(addr),
+    pub(super) fn find(&self, key: PeerKey) -> Option<usize> {
+        match key {
+            PeerKey::V4(addr) => self.v4.find(addr),
+            PeerKey::V6(addr) => self.v6.find(addr),
+            PeerKey::Socket(key) => self.sockets.as_ref()?.find(key),
         }
     }
 
     /// Adds a peer that is not there yet. It comes to lie at a random place if `rng` is given.
-    pub(super) fn insert<A: Family>(
+    pub(super) fn insert<A: Keyed>(
         &mut self,
         addr: A,
         meta: PeerMeta,
@@ -152,7 +175,7 @@ impl Large {
     }
 
     /// Changes a peer at its announce.
-    pub(super) fn update<A: Family, T>(
+    pub(super) fn update<A: Keyed, T>(
         &mut self,
         place: usize,
         rng: &mut fastrand::Rng,
@@ -176,7 +199,7 @@ impl Large {
         result
     }
 
-    pub(super) fn remove<A: Family>(&mut self, place: usize) {
+    pub(super) fn remove<A: Keyed>(&mut self, place: usize) {
         let meta = A::heap_mut(self).swap_remove(place);
         self.count_out(meta);
         if let Some(order) = &mut self.order {
@@ -189,10 +212,11 @@ impl Large {
         let Some(oldest) = self.order.as_ref().and_then(Order::oldest) else {
             return;
         };
-        if oldest.is_v6() {
-            self.remove::<PeerAddrV6>(oldest.place());
-        } else {
-            self.remove::<PeerAddrV4>(oldest.place());
+        let place = oldest.place();
+        match oldest.kind() {
+            Kind::V4 => self.remove::<PeerAddrV4>(place),
+            Kind::V6 => self.remove::<PeerAddrV6>(place),
+            Kind::Socket => self.remove::<SocketKey>(place),
         }
     }
 
@@ -207,23 +231,34 @@ impl Large {
         if self.sweep.round != round {
             self.sweep = Sweep {
                 round,
-                rest: Some((self.v4.len(), self.v6.len())),
+                rest: Some(
+                    [self.v4.len(), self.v6.len(), self.sockets().len()].map(|len| len as u32),
+                ),
                 first: Rank::LAST,
             };
         }
-        let Some(rest) = self.sweep.rest else {
+        let Some([v4, v6, sockets]) = self.sweep.rest else {
             return true;
         };
-        let v4 = self.sweep_family::<PeerAddrV4>(rest.0, budget, &expired);
-        let v6 = self.sweep_family::<PeerAddrV6>(rest.1, budget, &expired);
-        if v4 + v6 > 0 {
-            self.sweep.rest = Some((v4, v6));
+        let rest = [
+            self.sweep_kind::<PeerAddrV4>(v4, budget, &expired),
+            self.sweep_kind::<PeerAddrV6>(v6, budget, &expired),
+            self.sweep_kind::<SocketKey>(sockets, budget, &expired),
+        ];
+        if rest != [0; 3] {
+            self.sweep.rest = Some(rest);
             return false;
         }
         self.sweep.rest = None;
         self.first = self.sweep.first;
         self.v4.shrink();
         self.v6.shrink();
+        if self.sockets().len() == 0 {
+            self.sockets = None;
+        }
+        if let Some(sockets) = &mut self.sockets {
+            sockets.shrink();
+        }
         if let Some(order) = &mut self.order {
             order.shrink();
         }
@@ -238,10 +273,13 @@ impl Large {
         let mut first = Rank::LAST;
         let mut window = EVICTION_WINDOW;
         let whole = self
-            .evict_family::<PeerAddrV4>(threshold, quota, &mut window, &mut first, rng)
+            .evict_kind::<PeerAddrV4>(threshold, quota, &mut window, &mut first, rng)
             .is_continue()
             && self
-                .evict_family::<PeerAddrV6>(threshold, quota, &mut window, &mut first, rng)
+                .evict_kind::<PeerAddrV6>(threshold, quota, &mut window, &mut first, rng)
+                .is_continue()
+            && self
+                .evict_kind::<SocketKey>(threshold, quota, &mut window, &mut first, rng)
                 .is_continue();
         if whole {
             self.first = first;
@@ -249,18 +287,17 @@ impl Large {
     }
 
     /// Looks at the peers below `rest` from the end; returns how many are left to look at.
-    fn sweep_family<A: Family>(
+    fn sweep_kind<A: Keyed>(
         &mut self,
-        rest: usize,
+        rest: u32,
         budget: &mut usize,
         expired: &impl Fn(Timestamp) -> bool,
-    ) -> usize {
-        let mut rest = rest.min(A::heap(self).len());
+    ) -> u32 {
+        let mut rest = (rest as usize).min(A::rows(self).len());
         while rest > 0 && *budget > 0 {
             rest -= 1;
             *budget -= 1;
-            let rows = A::heap(self).rows();
-            let (meta, last) = (rows.metas[rest], rows.last[rest]);
+            let (meta, last) = A::rows(self).row(rest);
             if expired(last) {
                 self.remove::<A>(rest);
             } else {
@@ -268,11 +305,11 @@ impl Large {
                 self.sweep.first = self.sweep.first.min(rank);
             }
         }
-        rest
+        rest as u32
     }
 
     /// Breaks off when the quota is used up.
-    fn evict_family<A: Family>(
+    fn evict_kind<A: Keyed>(
         &mut self,
         threshold: Rank,
         quota: &mut usize,
@@ -280,13 +317,13 @@ impl Large {
         first: &mut Rank,
         rng: &mut fastrand::Rng,
     ) -> ControlFlow<()> {
-        let len = A::heap(self).len();
+        let len = A::rows(self).len();
         let looked_at = len.min(*window);
         *window -= looked_at;
         let end = looked_at + rng.usize(..=len - looked_at);
         for place in (end - looked_at..end).rev() {
-            let rows = A::heap(self).rows();
-            let rank = Rank::new(rows.metas[place].is_seen_again(), rows.last[place]);
+            let (meta, last) = A::rows(self).row(place);
+            let rank = Rank::new(meta.is_seen_again(), last);
             if rank > threshold {
                 *first = (*first).min(rank);
                 continue;
@@ -300,8 +337,8 @@ impl Large {
         ControlFlow::Continue(())
     }
 
-    /// Lets a peer change places with a random one of its family.
-    fn shuffle<A: Family>(&mut self, place: usize, rng: &mut fastrand::Rng) {
+    /// Lets a peer change places with a random one of its kind.
+    fn shuffle<A: Keyed>(&mut self, place: usize, rng: &mut fastrand::Rng) {
         // A swap could carry a peer past a sweep under way. With an order, every eviction and every
         // removal moves peers, and the links need not follow swaps.
         if self.sweep.rest.is_none() && self.order.is_none() {
@@ -319,6 +356,13 @@ impl Large {
     fn count_out(&mut self, meta: PeerMeta) {
         self.seeders -= u32::from(meta.is_seeder());
         self.seen_again -= u32::from(meta.is_seen_again());
+    }
+
+    /// Places for peers that are allocated.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        let sockets = self.sockets.as_ref().map_or(0, |heap| heap.capacity());
+        self.v4.capacity() + self.v6.capacity() + sockets
     }
 
     fn note(&mut self, meta: PeerMeta, last: Timestamp) {

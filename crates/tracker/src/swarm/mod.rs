@@ -4,13 +4,18 @@
 //! beyond the compact addresses that it keeps, reads no clock and makes no random numbers: both are
 //! arguments. All methods take `&self` and may be called from any number of threads.
 //!
-//! - A peer is known by its address and port. Its peer id is what it last called itself.
-//! - An answer is copied out of the store by the caller's [`PeerSink`], while the swarm is locked.
+//! - A peer over HTTP or UDP is known by its address and port. Its peer id is what it last called itself.
+//! - A peer over a WebSocket is known by its peer id and the socket that it announced by, which owns it:
+//!   no address and no other socket can speak for it.
+//! - Peers of both sorts count together, by the same rules. Neither is handed to the other, which has no
+//!   way to connect to it.
+//! - An answer is copied out of the store by the caller's [`PeerSink`] or [`SocketSink`], while the swarm is locked.
 //! - No lock is held when a method returns, and none while waiting for another.
 //! - Time never goes by inside a call: what is silent for too long goes in [`Store::expire`], a small
 //!   step at a time.
 
 mod announce;
+mod answer;
 mod config;
 mod counters;
 mod eviction;
@@ -18,6 +23,7 @@ mod expiry;
 mod heap;
 mod index;
 mod inline;
+mod key;
 mod large;
 mod newcomers;
 mod order;
@@ -28,9 +34,11 @@ mod sink;
 mod store;
 mod torrent;
 
-pub use announce::{Announce, Effect, Outcome, PeerSnapshot, SwarmStats, Wanted};
+pub use announce::{
+    Announce, Effect, Outcome, PeerSnapshot, PeerSource, SocketAnnounce, SwarmStats, Wanted,
+};
 pub use config::SwarmConfig;
 pub use counters::StoreCounts;
 pub use expiry::Expired;
-pub use sink::{PeerMeta, PeerSink, Run};
+pub use sink::{PeerMeta, PeerSink, Run, SocketSink};
 pub use store::Store;

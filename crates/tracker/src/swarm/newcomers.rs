@@ -5,9 +5,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::types::{InfoHash, PeerAddr};
+use super::key::PeerKey;
+use crate::types::InfoHash;
 
-/// 2.5 MB. A longer flood pushes out its own oldest entries, which are then found by a scan.
+/// 3 MB. A longer flood pushes out its own oldest entries, which are then found by a scan.
 const MAX: usize = 64 * 1024;
 
 /// The queue fills once this part of a ceiling is in use; a store with room to spare never has it.
@@ -20,7 +21,7 @@ const NEARLY_FULL: (usize, usize) = (7, 8);
 pub(super) struct Newcomers(Mutex<VecDeque<Newcomer>>);
 
 /// A peer that joined, or the first of a new torrent.
-pub(super) type Newcomer = (InfoHash, PeerAddr);
+pub(super) type Newcomer = (InfoHash, PeerKey);
 
 impl Newcomers {
     /// A newcomer joined, as one of `count` where `max` are allowed.

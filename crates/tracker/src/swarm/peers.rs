@@ -1,10 +1,15 @@
 //! The forms that the peers of a torrent are kept in.
 
-use super::{PeerMeta, heap::Rows, inline::Inline, large::Large};
+use super::{
+    heap::Rows,
+    inline::{Filler, Inline},
+    key::SocketKey,
+    large::{Keyed, Large},
+};
 use crate::types::{PeerAddrV4, PeerAddrV6, Timestamp};
 
 /// Small forms are in place in the table of torrents and cost no more than their bytes; they hold one
-/// family, as nearly every small swarm does.
+/// kind, as nearly every small swarm does.
 pub(super) enum Peers {
     None {
         /// The time of the last announce or removal.
@@ -12,38 +17,40 @@ pub(super) enum Peers {
     },
     V4(Inline<PeerAddrV4, 3>),
     V6(Inline<PeerAddrV6, 2>),
+    Socket(Inline<SocketKey, 1>),
     Large(Box<Large>),
 }
 
 /// A large swarm that expiry left with this many peers becomes small again.
 const SMALL_AGAIN: usize = 2;
 
-const NO_V4: Rows<'_, PeerAddrV4> = Rows {
-    addrs: &[],
-    metas: &[],
-    last: &[],
-};
-const NO_V6: Rows<'_, PeerAddrV6> = Rows {
-    addrs: &[],
-    metas: &[],
-    last: &[],
-};
-
 impl Peers {
     pub(super) fn v4(&self) -> Rows<'_, PeerAddrV4> {
         match self {
             Self::V4(peers) => peers.rows(),
-            Self::Large(large) => large.v4().rows(),
-            Self::None { .. } | Self::V6(_) => NO_V4,
+            Self::Large(large) => large.v4(),
+            Self::None { .. } | Self::V6(_) | Self::Socket(_) => Rows::NONE,
         }
     }
 
     pub(super) fn v6(&self) -> Rows<'_, PeerAddrV6> {
         match self {
             Self::V6(peers) => peers.rows(),
-            Self::Large(large) => large.v6().rows(),
-            Self::None { .. } | Self::V4(_) => NO_V6,
+            Self::Large(large) => large.v6(),
+            Self::None { .. } | Self::V4(_) | Self::Socket(_) => Rows::NONE,
         }
+    }
+
+    pub(super) fn sockets(&self) -> Rows<'_, SocketKey> {
+        match self {
+            Self::Socket(peers) => peers.rows(),
+            Self::Large(large) => large.sockets(),
+            Self::None { .. } | Self::V4(_) | Self::V6(_) => Rows::NONE,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.v4().len() + self.v6().len() + self.sockets().len()
     }
 
     /// As a large swarm, whatever its form.
@@ -52,12 +59,9 @@ impl Peers {
             return large;
         }
         let mut large = Box::new(Large::new(ordered));
-        for_each(self.v4(), |addr, meta, last| {
-            large.insert(addr, meta, last, None);
-        });
-        for_each(self.v6(), |addr, meta, last| {
-            large.insert(addr, meta, last, None);
-        });
+        insert_all(self.v4(), &mut large);
+        insert_all(self.v6(), &mut large);
+        insert_all(self.sockets(), &mut large);
         large
     }
 
@@ -66,30 +70,37 @@ impl Peers {
         let Self::Large(large) = self else {
             return;
         };
-        if large.len() > SMALL_AGAIN || large.is_ordered() {
+        let len = large.len();
+        if len > SMALL_AGAIN || large.is_ordered() {
             return;
         }
-        let small = if large.v6().len() == 0 {
-            let mut small = Inline::new();
-            for_each(large.v4().rows(), |addr, meta, last| {
-                small.push(addr, meta, last);
-            });
-            Self::V4(small)
-        } else if large.v4().len() == 0 {
-            let mut small = Inline::new();
-            for_each(large.v6().rows(), |addr, meta, last| {
-                small.push(addr, meta, last);
-            });
-            Self::V6(small)
+        let (v4, v6, sockets) = (large.v4(), large.v6(), large.sockets());
+        let small = if v4.len() == len {
+            inline(v4).map(Self::V4)
+        } else if v6.len() == len {
+            inline(v6).map(Self::V6)
+        } else if sockets.len() == len {
+            inline(sockets).map(Self::Socket)
         } else {
-            return;
+            None
         };
-        *self = small;
+        if let Some(small) = small {
+            *self = small;
+        }
     }
 }
 
-fn for_each<A: Copy>(rows: Rows<'_, A>, mut take: impl FnMut(A, PeerMeta, Timestamp)) {
-    for ((&addr, &meta), &last) in rows.addrs.iter().zip(rows.metas).zip(rows.last) {
-        take(addr, meta, last);
+fn insert_all<A: Keyed>(rows: Rows<'_, A>, large: &mut Large) {
+    for (&addr, meta, last) in rows.iter() {
+        large.insert(addr, meta, last, None);
     }
+}
+
+/// The same peers in place, if there is room.
+fn inline<A: Copy + Eq + Filler, const N: usize>(rows: Rows<'_, A>) -> Option<Inline<A, N>> {
+    let mut small = Inline::new();
+    let fit = rows
+        .iter()
+        .all(|(&addr, meta, last)| small.push(addr, meta, last));
+    fit.then_some(small)
 }

@@ -30,7 +30,7 @@ pub(super) fn windows(
     len: usize,
     count: usize,
     rng: &mut fastrand::Rng,
-) -> impl Iterator<Item = Range<usize>> {
+) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
     let middle = len / 2;
     let ranges = if count >= len {
         [0..len, 0..0, 0..0, 0..0]

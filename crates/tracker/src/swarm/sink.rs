@@ -1,7 +1,7 @@
 use super::Outcome;
-use crate::types::{PeerAddrV4, PeerAddrV6, PeerId};
+use crate::types::{PeerAddrV4, PeerAddrV6, PeerId, SocketId};
 
-/// Takes the answer to an announce.
+/// Takes the answer to an announce over HTTP or UDP.
 ///
 /// All methods are called while the swarm is locked: they may copy bytes and nothing else. They must
 /// not call the store, wait, or run anyone else's code.
@@ -23,6 +23,24 @@ impl PeerSink for () {
     fn v4(&mut self, _run: Run<'_, PeerAddrV4>) {}
 
     fn v6(&mut self, _run: Run<'_, PeerAddrV6>) {}
+}
+
+/// Takes the answer to an announce over a WebSocket.
+///
+/// All methods are called while the swarm is locked, as those of [`PeerSink`] are.
+pub trait SocketSink {
+    /// Called once and first: the swarm after the announce, and how many peers follow.
+    fn begin(&mut self, outcome: &Outcome, peers: usize);
+
+    /// One of the peers. None comes twice; two may have the same socket, or the same peer id.
+    fn peer(&mut self, socket: SocketId, peer_id: PeerId);
+}
+
+/// Takes nothing.
+impl SocketSink for () {
+    fn begin(&mut self, _outcome: &Outcome, _peers: usize) {}
+
+    fn peer(&mut self, _socket: SocketId, _peer_id: PeerId) {}
 }
 
 /// Peers that lie side by side in the store. Both slices have the same length, never 0.

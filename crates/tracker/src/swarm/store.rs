@@ -6,18 +6,19 @@ use ahash::RandomState;
 use dashmap::{DashMap, Entry};
 
 use super::{
-    Announce, Effect, Outcome, PeerSink, PeerSnapshot, Run, StoreCounts, SwarmConfig, SwarmStats,
-    Wanted,
-    counters::Counters,
+    Announce, Effect, Outcome, PeerSink, PeerSnapshot, SocketAnnounce, SocketSink, StoreCounts,
+    SwarmConfig, SwarmStats, Wanted,
+    announce::AnyAnnounce,
+    answer,
+    counters::{Counters, Tally},
     eviction::Full,
     expiry::Round,
-    heap::Rows,
+    key::{PeerKey, SocketKey},
     newcomers::Newcomers,
     rank::{Bounds, Rank},
-    select,
     torrent::{Rules, Torrent},
 };
-use crate::types::{AnnounceEvent, InfoHash, PeerAddr, Timestamp};
+use crate::types::{AnnounceEvent, InfoHash, PeerId, SocketId, Timestamp};
 
 /// One of the maps that the torrents are spread over.
 pub(super) type Part = DashMap<InfoHash, Torrent, RandomState>;
@@ -91,15 +92,43 @@ impl Store {
         rng: &mut fastrand::Rng,
         sink: &mut impl PeerSink,
     ) -> Outcome {
-        for _ in 0..ROOM_TRIES {
-            match self.try_announce(announce, wanted, now, rng, sink, true) {
-                Ok(outcome) => return outcome,
-                // Without the guard: what has to go may lie behind the same lock.
-                Err(full) => self.make_room(full, now, rng),
-            }
-        }
-        self.try_announce(announce, wanted, now, rng, sink, false)
-            .unwrap_or_else(|_| outcome(announce, SwarmStats::default(), Effect::None))
+        let answer = |swarm: &Torrent, outcome: &Outcome, rng: &mut fastrand::Rng| {
+            answer::with_addrs(swarm, outcome, wanted, rng, sink);
+        };
+        self.announce_any(&announce.into(), now, rng, answer)
+    }
+
+    /// Takes the announce of a WebSocket peer in and answers it. The rules are those of
+    /// [`announce`](Self::announce), and so are the limits; a full swarm may drop a peer of either sort.
+    ///
+    /// The answer has up to `wanted` other WebSocket peers of the swarm, at random and none twice: never
+    /// the announcing peer, nor one of the same peer id behind another socket, which is taken for an old
+    /// socket of the same client. It has exactly `wanted`, or all there are; it may have fewer if more
+    /// than 16 peers of the swarm have the announcer's peer id.
+    pub fn announce_socket(
+        &self,
+        announce: &SocketAnnounce,
+        wanted: usize,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+        sink: &mut impl SocketSink,
+    ) -> Outcome {
+        let answer = |swarm: &Torrent, outcome: &Outcome, rng: &mut fastrand::Rng| {
+            answer::with_sockets(swarm, outcome, announce.peer_id, wanted, rng, sink);
+        };
+        self.announce_any(&announce.into(), now, rng, answer)
+    }
+
+    /// Removes the peer of a socket that was closed. False if it was not there.
+    pub fn leave_socket(
+        &self,
+        info_hash: &InfoHash,
+        peer_id: PeerId,
+        socket: SocketId,
+        now: Timestamp,
+    ) -> bool {
+        let key = PeerKey::Socket(SocketKey::new(socket, peer_id));
+        self.remove_peer(info_hash, key, now)
     }
 
     /// The numbers of a swarm; `None` if there is none. One without peers may be there for its download
@@ -116,14 +145,15 @@ impl Store {
         let Some(swarm) = part.get(info_hash) else {
             return Vec::new();
         };
-        let (v4, v6) = (swarm.v4(), swarm.v6());
-        let v4 = v4.addrs.iter().zip(v4.metas);
-        let v6 = v6.addrs.iter().zip(v6.metas);
-        v4.map(|(&addr, meta)| (PeerAddr::V4(addr), meta))
-            .chain(v6.map(|(&addr, meta)| (PeerAddr::V6(addr), meta)))
-            .map(|(addr, meta)| PeerSnapshot {
+        let v4 = swarm.v4().iter();
+        let v6 = swarm.v6().iter();
+        let sockets = swarm.sockets().iter();
+        v4.map(|(&addr, meta, _)| (PeerKey::V4(addr), meta))
+            .chain(v6.map(|(&addr, meta, _)| (PeerKey::V6(addr), meta)))
+            .chain(sockets.map(|(&key, meta, _)| (PeerKey::Socket(key), meta)))
+            .map(|(key, meta)| PeerSnapshot {
                 peer_id: meta.peer_id,
-                addr,
+                source: key.source(),
                 complete: meta.is_seeder(),
             })
             .collect()
@@ -134,8 +164,7 @@ impl Store {
         match self.parts[self.part_of(info_hash)].entry(*info_hash) {
             Entry::Occupied(entry) => {
                 let tally = entry.get().tally();
-                self.counters
-                    .changed(tally, super::counters::Tally::default());
+                self.counters.changed(tally, Tally::default());
                 self.counters.torrent_removed();
                 entry.remove();
                 true
@@ -171,7 +200,7 @@ impl Store {
         self.counters.torrents()
     }
 
-    /// Peers of both families; one that is in two swarms counts twice.
+    /// Peers of all kinds; one that is in two swarms counts twice.
     pub fn peers(&self) -> usize {
         self.counters.peers()
     }
@@ -184,14 +213,53 @@ impl Store {
         }
     }
 
+    /// Removes one peer, silent for too long or not; false if it was not there.
+    pub(super) fn remove_peer(&self, info_hash: &InfoHash, key: PeerKey, now: Timestamp) -> bool {
+        let part = self.part_of(info_hash);
+        let Entry::Occupied(mut entry) = self.parts[part].entry(*info_hash) else {
+            return false;
+        };
+        let swarm = entry.get_mut();
+        let before = swarm.tally();
+        if !swarm.remove_peer(key, now) {
+            return false;
+        }
+        self.counters.changed(before, swarm.tally());
+        if swarm.is_worthless() {
+            self.counters.torrent_removed();
+            entry.remove();
+        } else {
+            self.torrent_bounds.note(part, swarm.torrent_rank());
+        }
+        true
+    }
+
+    /// Takes an announce in and has it answered, once, while the swarm is locked.
+    fn announce_any(
+        &self,
+        announce: &AnyAnnounce,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+        mut answer: impl FnMut(&Torrent, &Outcome, &mut fastrand::Rng),
+    ) -> Outcome {
+        for _ in 0..ROOM_TRIES {
+            match self.try_announce(announce, now, rng, &mut answer, true) {
+                Ok(outcome) => return outcome,
+                // Without the guard: what has to go may lie behind the same lock.
+                Err(full) => self.make_room(full, now, rng),
+            }
+        }
+        self.try_announce(announce, now, rng, &mut answer, false)
+            .unwrap_or_else(|_| outcome(announce, SwarmStats::default(), Effect::None))
+    }
+
     /// `Err` if the announce would go over a ceiling and `limited` is set; it has changed nothing then.
     fn try_announce(
         &self,
-        announce: &Announce,
-        wanted: Wanted,
+        announce: &AnyAnnounce,
         now: Timestamp,
         rng: &mut fastrand::Rng,
-        sink: &mut impl PeerSink,
+        answer: &mut impl FnMut(&Torrent, &Outcome, &mut fastrand::Rng),
         limited: bool,
     ) -> Result<Outcome, Full> {
         let rules = self.rules(now);
@@ -206,7 +274,7 @@ impl Store {
                     return Err(Full::Peers);
                 }
                 let outcome = self.announce_to(swarm, part, announce, &rules, rng);
-                answer(swarm, &outcome, wanted, rng, sink);
+                answer(swarm, &outcome, rng);
                 if swarm.is_worthless() {
                     self.counters.torrent_removed();
                     entry.remove();
@@ -217,7 +285,7 @@ impl Store {
                 if announce.event == AnnounceEvent::Stopped {
                     drop(entry);
                     let outcome = outcome(announce, SwarmStats::default(), Effect::None);
-                    sink.begin(&outcome, 0, 0);
+                    answer(&Torrent::new(now), &outcome, rng);
                     return Ok(outcome);
                 }
                 if limited && self.torrents() >= self.config.max_torrents {
@@ -227,12 +295,12 @@ impl Store {
                     return Err(Full::Peers);
                 }
                 self.counters.torrent_added();
-                let newcomer = (announce.info_hash, announce.addr);
+                let newcomer = (announce.info_hash, announce.key);
                 self.new_torrents
                     .push(newcomer, self.torrents(), self.config.max_torrents);
                 let mut swarm = entry.insert(Torrent::new(now));
                 let outcome = self.announce_to(&mut swarm, part, announce, &rules, rng);
-                answer(&swarm, &outcome, wanted, rng, sink);
+                answer(&swarm, &outcome, rng);
                 Ok(outcome)
             }
         }
@@ -242,7 +310,7 @@ impl Store {
         &self,
         swarm: &mut Torrent,
         part: usize,
-        announce: &Announce,
+        announce: &AnyAnnounce,
         rules: &Rules,
         rng: &mut fastrand::Rng,
     ) -> Outcome {
@@ -253,7 +321,7 @@ impl Store {
         // Only a newcomer and a removal lower a rank.
         if effect == Effect::Joined {
             self.peer_bounds.note(part, Rank::new(false, rules.now));
-            let newcomer = (announce.info_hash, announce.addr);
+            let newcomer = (announce.info_hash, announce.key);
             self.new_peers
                 .push(newcomer, self.peers(), self.config.max_peers);
         }
@@ -270,41 +338,12 @@ impl Store {
     }
 }
 
-fn outcome(announce: &Announce, stats: SwarmStats, effect: Effect) -> Outcome {
+fn outcome(announce: &AnyAnnounce, stats: SwarmStats, effect: Effect) -> Outcome {
     Outcome {
         complete: stats.complete,
         incomplete: stats.incomplete,
         downloaded: stats.downloaded,
         event: announce.event,
         effect,
-    }
-}
-
-/// Hands peers of a swarm to the sink.
-fn answer(
-    swarm: &Torrent,
-    outcome: &Outcome,
-    wanted: Wanted,
-    rng: &mut fastrand::Rng,
-    sink: &mut impl PeerSink,
-) {
-    let (v4, v6) = (swarm.v4(), swarm.v6());
-    let (from_v4, from_v6) = select::share(wanted, v4.addrs.len(), v6.addrs.len(), rng);
-    sink.begin(outcome, from_v4, from_v6);
-    each_run(v4, from_v4, rng, |run| sink.v4(run));
-    each_run(v6, from_v6, rng, |run| sink.v6(run));
-}
-
-fn each_run<A: Copy>(
-    rows: Rows<'_, A>,
-    count: usize,
-    rng: &mut fastrand::Rng,
-    mut take: impl FnMut(Run<'_, A>),
-) {
-    for window in select::windows(rows.addrs.len(), count, rng) {
-        take(Run {
-            addrs: &rows.addrs[window.clone()],
-            peers: &rows.metas[window],
-        });
     }
 }

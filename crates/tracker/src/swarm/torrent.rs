@@ -3,10 +3,17 @@
 use std::{mem, time::Duration};
 
 use super::{
-    Announce, Effect, PeerMeta, SwarmStats, counters::Tally, heap::Rows, inline::Inline,
-    large::Large, peers::Peers, rank::Rank,
+    Effect, PeerMeta, SwarmStats,
+    announce::AnyAnnounce,
+    counters::Tally,
+    heap::Rows,
+    inline::Inline,
+    key::{PeerKey, SocketKey},
+    large::Large,
+    peers::Peers,
+    rank::Rank,
 };
-use crate::types::{AnnounceEvent, PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp};
+use crate::types::{AnnounceEvent, PeerAddrV4, PeerAddrV6, Timestamp};
 
 /// The peers of a torrent and its download count.
 pub(super) struct Torrent {
@@ -39,38 +46,38 @@ impl Torrent {
     /// Takes an announce in.
     pub(super) fn announce(
         &mut self,
-        announce: &Announce,
+        announce: &AnyAnnounce,
         rules: &Rules,
         rng: &mut fastrand::Rng,
     ) -> Effect {
-        let addr = announce.addr;
-        let mut known = self.find(addr);
+        let key = announce.key;
+        let mut known = self.find(key);
         if let Some(place) = known
-            && rules.is_expired(self.last(addr, place))
+            && rules.is_expired(self.row(key, place).1)
         {
             // It was gone, only that no sweep had come by.
-            self.remove(addr, place, rules.now);
+            self.remove(key, place, rules.now);
             known = None;
         }
         match (announce.event, known) {
             (AnnounceEvent::Stopped, None) => Effect::None,
             (AnnounceEvent::Stopped, Some(place)) => {
-                self.remove(addr, place, rules.now);
+                self.remove(key, place, rules.now);
                 Effect::Left
             }
             // Whatever the event: a tracker that was restarted hears of its peers' next events first.
             (_, None) => {
-                if rules.max_peers.is_some_and(|max| self.len() >= max)
+                if rules.max_peers.is_some_and(|max| self.peers.len() >= max)
                     && let Peers::Large(large) = &mut self.peers
                 {
                     large.remove_oldest();
                 }
                 let meta = PeerMeta::new(announce.peer_id, announce.left == Some(0));
-                self.insert(addr, meta, rules, rng);
+                self.insert(key, meta, rules, rng);
                 Effect::Joined
             }
             (_, Some(place)) => {
-                let effect = self.update(addr, place, rng, |meta, last| {
+                let effect = self.update(key, place, rng, |meta, last| {
                     *last = rules.now;
                     announce_again(meta, announce)
                 });
@@ -83,10 +90,10 @@ impl Torrent {
     }
 
     /// Whether this announce would make the swarm larger.
-    pub(super) fn would_grow(&self, announce: &Announce, max_peers: Option<usize>) -> bool {
+    pub(super) fn would_grow(&self, announce: &AnyAnnounce, max_peers: Option<usize>) -> bool {
         announce.event != AnnounceEvent::Stopped
-            && max_peers.is_none_or(|max| self.len() < max)
-            && self.find(announce.addr).is_none()
+            && max_peers.is_none_or(|max| self.peers.len() < max)
+            && self.find(announce.key).is_none()
     }
 
     pub(super) fn stats(&self) -> SwarmStats {
@@ -99,16 +106,17 @@ impl Torrent {
     }
 
     pub(super) fn tally(&self) -> Tally {
-        let (v4, v6) = (self.v4(), self.v6());
+        let (v4, v6, sockets) = (self.v4(), self.v6(), self.sockets());
         let seeders = if let Peers::Large(large) = &self.peers {
             large.seeders()
         } else {
-            let metas = v4.metas.iter().chain(v6.metas);
+            let metas = v4.metas.iter().chain(v6.metas).chain(sockets.metas);
             metas.filter(|meta| meta.is_seeder()).count()
         };
         Tally {
-            v4: v4.addrs.len(),
-            v6: v6.addrs.len(),
+            v4: v4.len(),
+            v6: v6.len(),
+            sockets: sockets.len(),
             seeders,
         }
     }
@@ -119,6 +127,10 @@ impl Torrent {
 
     pub(super) fn v6(&self) -> Rows<'_, PeerAddrV6> {
         self.peers.v6()
+    }
+
+    pub(super) fn sockets(&self) -> Rows<'_, SocketKey> {
+        self.peers.sockets()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -144,20 +156,18 @@ impl Torrent {
     }
 
     /// The rank of one peer; `None` if it is not here.
-    pub(super) fn rank_of(&self, addr: PeerAddr) -> Option<Rank> {
-        let place = self.find(addr)?;
-        let meta = match addr {
-            PeerAddr::V4(_) => self.v4().metas[place],
-            PeerAddr::V6(_) => self.v6().metas[place],
-        };
-        Some(Rank::new(meta.is_seen_again(), self.last(addr, place)))
+    pub(super) fn rank_of(&self, key: PeerKey) -> Option<Rank> {
+        let (meta, last) = self.row(key, self.find(key)?);
+        Some(Rank::new(meta.is_seen_again(), last))
     }
 
-    /// Removes one peer, if it is here.
-    pub(super) fn evict_one(&mut self, addr: PeerAddr, now: Timestamp) {
-        if let Some(place) = self.find(addr) {
-            self.remove(addr, place, now);
+    /// Removes one peer, silent for too long or not; false if it is not here.
+    pub(super) fn remove_peer(&mut self, key: PeerKey, now: Timestamp) -> bool {
+        let place = self.find(key);
+        if let Some(place) = place {
+            self.remove(key, place, now);
         }
+        place.is_some()
     }
 
     /// The rank of the torrent as a whole: that of its most valued peer. One without peers ranks as
@@ -181,6 +191,10 @@ impl Torrent {
                 true
             }
             Peers::V6(peers) => {
+                peers.remove_if(|_, last| expired(last));
+                true
+            }
+            Peers::Socket(peers) => {
                 peers.remove_if(|_, last| expired(last));
                 true
             }
@@ -210,6 +224,7 @@ impl Torrent {
             Peers::None { .. } => return,
             Peers::V4(peers) => peers.remove_if(goes),
             Peers::V6(peers) => peers.remove_if(goes),
+            Peers::Socket(peers) => peers.remove_if(goes),
             Peers::Large(large) => large.evict(threshold, quota, rng),
         }
         self.settle(now);
@@ -218,74 +233,78 @@ impl Torrent {
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         match &self.peers {
-            Peers::Large(large) => large.v4().capacity() + large.v6().capacity(),
+            Peers::Large(large) => large.capacity(),
             _ => 0,
         }
     }
 
-    fn len(&self) -> usize {
-        self.v4().addrs.len() + self.v6().addrs.len()
-    }
-
     fn small_ranks(&self) -> impl Iterator<Item = Rank> {
-        let (v4, v6) = (self.v4(), self.v6());
-        let metas = v4.metas.iter().chain(v6.metas);
-        let last = v4.last.iter().chain(v6.last);
+        let (v4, v6, sockets) = (self.v4(), self.v6(), self.sockets());
+        let metas = v4.metas.iter().chain(v6.metas).chain(sockets.metas);
+        let last = v4.last.iter().chain(v6.last).chain(sockets.last);
         metas
             .zip(last)
             .map(|(meta, &last)| Rank::new(meta.is_seen_again(), last))
     }
 
-    /// The place of a peer among those of its family.
-    fn find(&self, addr: PeerAddr) -> Option<usize> {
-        match (&self.peers, addr) {
-            (Peers::V4(peers), PeerAddr::V4(addr)) => peers.find(addr),
-            (Peers::V6(peers), PeerAddr::V6(addr)) => peers.find(addr),
-            (Peers::Large(large), addr) => large.find(addr),
+    /// The place of a peer among those of its kind.
+    fn find(&self, key: PeerKey) -> Option<usize> {
+        match (&self.peers, key) {
+            (Peers::V4(peers), PeerKey::V4(addr)) => peers.find(addr),
+            (Peers::V6(peers), PeerKey::V6(addr)) => peers.find(addr),
+            (Peers::Socket(peers), PeerKey::Socket(key)) => peers.find(key),
+            (Peers::Large(large), key) => large.find(key),
             _ => None,
         }
     }
 
-    fn last(&self, addr: PeerAddr, place: usize) -> Timestamp {
-        match addr {
-            PeerAddr::V4(_) => self.v4().last[place],
-            PeerAddr::V6(_) => self.v6().last[place],
+    fn row(&self, key: PeerKey, place: usize) -> (PeerMeta, Timestamp) {
+        match key {
+            PeerKey::V4(_) => self.v4().row(place),
+            PeerKey::V6(_) => self.v6().row(place),
+            PeerKey::Socket(_) => self.sockets().row(place),
         }
     }
 
     fn update(
         &mut self,
-        addr: PeerAddr,
+        key: PeerKey,
         place: usize,
         rng: &mut fastrand::Rng,
         change: impl FnOnce(&mut PeerMeta, &mut Timestamp) -> Effect,
     ) -> Effect {
-        let (meta, last) = match (&mut self.peers, addr) {
+        let (meta, last) = match (&mut self.peers, key) {
             (Peers::V4(peers), _) => peers.row_mut(place),
             (Peers::V6(peers), _) => peers.row_mut(place),
-            (Peers::Large(large), PeerAddr::V4(_)) => {
+            (Peers::Socket(peers), _) => peers.row_mut(place),
+            (Peers::Large(large), PeerKey::V4(_)) => {
                 return large.update::<PeerAddrV4, _>(place, rng, change);
             }
-            (Peers::Large(large), PeerAddr::V6(_)) => {
+            (Peers::Large(large), PeerKey::V6(_)) => {
                 return large.update::<PeerAddrV6, _>(place, rng, change);
+            }
+            (Peers::Large(large), PeerKey::Socket(_)) => {
+                return large.update::<SocketKey, _>(place, rng, change);
             }
             (Peers::None { .. }, _) => return Effect::None,
         };
         change(meta, last)
     }
 
-    fn insert(&mut self, addr: PeerAddr, meta: PeerMeta, rules: &Rules, rng: &mut fastrand::Rng) {
+    fn insert(&mut self, key: PeerKey, meta: PeerMeta, rules: &Rules, rng: &mut fastrand::Rng) {
         let limited = rules.max_peers.is_some();
         if self.is_empty() {
-            self.peers = match addr {
+            self.peers = match key {
                 _ if limited => Peers::Large(Box::new(Large::new(true))),
-                PeerAddr::V4(_) => Peers::V4(Inline::new()),
-                PeerAddr::V6(_) => Peers::V6(Inline::new()),
+                PeerKey::V4(_) => Peers::V4(Inline::new()),
+                PeerKey::V6(_) => Peers::V6(Inline::new()),
+                PeerKey::Socket(_) => Peers::Socket(Inline::new()),
             };
         }
-        let done = match (&mut self.peers, addr) {
-            (Peers::V4(peers), PeerAddr::V4(addr)) => peers.push(addr, meta, rules.now),
-            (Peers::V6(peers), PeerAddr::V6(addr)) => peers.push(addr, meta, rules.now),
+        let done = match (&mut self.peers, key) {
+            (Peers::V4(peers), PeerKey::V4(addr)) => peers.push(addr, meta, rules.now),
+            (Peers::V6(peers), PeerKey::V6(addr)) => peers.push(addr, meta, rules.now),
+            (Peers::Socket(peers), PeerKey::Socket(key)) => peers.push(key, meta, rules.now),
             _ => false,
         };
         if done {
@@ -293,19 +312,22 @@ impl Torrent {
         }
         let peers = mem::replace(&mut self.peers, Peers::None { since: rules.now });
         let mut large = peers.into_large(limited);
-        match addr {
-            PeerAddr::V4(addr) => large.insert(addr, meta, rules.now, Some(rng)),
-            PeerAddr::V6(addr) => large.insert(addr, meta, rules.now, Some(rng)),
+        match key {
+            PeerKey::V4(addr) => large.insert(addr, meta, rules.now, Some(rng)),
+            PeerKey::V6(addr) => large.insert(addr, meta, rules.now, Some(rng)),
+            PeerKey::Socket(key) => large.insert(key, meta, rules.now, Some(rng)),
         }
         self.peers = Peers::Large(large);
     }
 
-    fn remove(&mut self, addr: PeerAddr, place: usize, now: Timestamp) {
-        match (&mut self.peers, addr) {
+    fn remove(&mut self, key: PeerKey, place: usize, now: Timestamp) {
+        match (&mut self.peers, key) {
             (Peers::V4(peers), _) => peers.swap_remove(place),
             (Peers::V6(peers), _) => peers.swap_remove(place),
-            (Peers::Large(large), PeerAddr::V4(_)) => large.remove::<PeerAddrV4>(place),
-            (Peers::Large(large), PeerAddr::V6(_)) => large.remove::<PeerAddrV6>(place),
+            (Peers::Socket(peers), _) => peers.swap_remove(place),
+            (Peers::Large(large), PeerKey::V4(_)) => large.remove::<PeerAddrV4>(place),
+            (Peers::Large(large), PeerKey::V6(_)) => large.remove::<PeerAddrV6>(place),
+            (Peers::Large(large), PeerKey::Socket(_)) => large.remove::<SocketKey>(place),
             (Peers::None { .. }, _) => {}
         }
         self.settle(now);
@@ -313,7 +335,7 @@ impl Torrent {
 
     /// After a removal: a swarm without peers has no other form than [`Peers::None`].
     fn settle(&mut self, now: Timestamp) {
-        if !self.is_empty() && self.v4().addrs.is_empty() && self.v6().addrs.is_empty() {
+        if !self.is_empty() && self.peers.len() == 0 {
             self.peers = Peers::None { since: now };
         }
     }
@@ -324,7 +346,7 @@ impl Torrent {
 /// `started` from a known peer, `completed` from a seeder and `paused` are regular announces. The
 /// `completed` of a leecher is believed whatever it says of `left`. Else `left` decides, both ways: a
 /// client whose user selects more files of a torrent is a leecher again.
-fn announce_again(meta: &mut PeerMeta, announce: &Announce) -> Effect {
+fn announce_again(meta: &mut PeerMeta, announce: &AnyAnnounce) -> Effect {
     meta.peer_id = announce.peer_id;
     meta.set_seen_again();
     if announce.event == AnnounceEvent::Completed && !meta.is_seeder() {
