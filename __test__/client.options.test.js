@@ -223,7 +223,7 @@ test('positional: no announce is no tracker; an inherited one counts', async t =
 
 test('positional: without new, and with options', async t => {
   const http = await FakeHttpTracker.start(t)
-  const client = Client(randomHex(), 6881, { infoHash: randomHex(), announce: http.url }, { // eslint-disable-line new-cap
+  const client = Client(randomHex(), 6881, { infoHash: randomHex(), announce: http.url }, {
     numWant: 7, getAnnounceOpts: () => ({ custom: 'x' })
   })
   t.after(() => destroyClient(client))

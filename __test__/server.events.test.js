@@ -5,7 +5,7 @@ const { test, needsIPv6 } = require('./helpers/test')
 const { next, record } = require('./helpers/events')
 const { UdpPeer } = require('./helpers/udp')
 const { announcePath, bencoded, scrapePath } = require('./helpers/http')
-const { httpPort, randomHex, startServer, udpPort } = require('./helpers/subjects')
+const { httpPort, randomHex, startServer, stranger, udpPort } = require('./helpers/subjects')
 
 const EVENTS = ['start', 'update', 'complete', 'pause', 'stop']
 
@@ -29,7 +29,7 @@ for (const [transport, open] of Object.entries(TRANSPORTS)) {
     const server = await startServer(t)
     const events = record(server, ...EVENTS)
     const announce = await open(t, server)
-    const who = { infoHash: randomHex(), peerId: randomHex() }
+    const who = { ...stranger() }
     return {
       server,
       events,
@@ -96,7 +96,7 @@ for (const event of [undefined, '', 'empty']) {
   test(`http: event=${event} is an update`, async t => {
     const server = await startServer(t)
     const updated = next(server, 'update')
-    await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), event }))
+    await bencoded(httpPort(server), announcePath({ ...stranger(), event }))
     const [, params] = await updated
     assert.strictEqual(params.event, 'update')
   })
@@ -136,7 +136,7 @@ test('HTTP params: defaults and limits', async t => {
   const server = await startServer(t)
   const announce = async extra => {
     const updated = next(server, 'update')
-    await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), left: undefined, compact: undefined, ...extra }))
+    await bencoded(httpPort(server), announcePath({ ...stranger(), left: undefined, compact: undefined, ...extra }))
     return (await updated)[1]
   }
   const params = await announce({})
@@ -150,7 +150,7 @@ test('HTTP params: defaults and limits', async t => {
 test('a left that is no number is no seeder', async t => {
   const server = await startServer(t)
   for (const left of ['NaN', 'x', undefined]) {
-    const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), left, event: 'started' }))
+    const answer = await bencoded(httpPort(server), announcePath({ ...stranger(), left, event: 'started' }))
     assert.strictEqual(answer.get('incomplete'), 1, `left=${left}`)
     assert.strictEqual(answer.get('complete'), 0)
   }
@@ -186,13 +186,13 @@ test('an event comes with the address and the params of a UDP announce', async t
 test('addresses of IPv6 peers have brackets', needsIPv6, async t => {
   const server = await startServer(t)
   const viaHttp = next(server, 'start')
-  await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), event: 'started' }), { host: '::1' })
+  await bencoded(httpPort(server), announcePath({ ...stranger(), event: 'started' }), { host: '::1' })
   const [httpAddr, httpParams] = await viaHttp
   assert.strictEqual(httpAddr, '[::1]:6881')
   assert.strictEqual(httpParams.ip, '::1')
   const viaUdp = next(server, 'start')
   const peer = await UdpPeer.open(t, server.udp6.address().port, '::1')
-  await peer.announce({ infoHash: randomHex(), peerId: randomHex(), event: 'started' })
+  await peer.announce({ ...stranger(), event: 'started' })
   const [udpAddr] = await viaUdp
   assert.strictEqual(udpAddr, '[::1]:6881')
 })
@@ -217,14 +217,14 @@ test('more events than one batch holds all arrive', async t => {
   const events = record(server, 'start')
   const peer = await UdpPeer.open(t, udpPort(server))
   await peer.connect()
-  for (let i = 0; i < 2000; i++) await peer.announce({ infoHash: randomHex(), peerId: randomHex(), event: 'started', numwant: 1 })
+  for (let i = 0; i < 2000; i++) await peer.announce({ ...stranger(), event: 'started', numwant: 1 })
   await events.count('start', 2000)
   assert.strictEqual(new Set(events.of('start').map(([, params]) => params.info_hash)).size, 2000)
 })
 
 test('a listener added late gets what comes after it, a removed one nothing', async t => {
   const server = await startServer(t, { udp: false })
-  const announce = () => bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), event: 'started' }))
+  const announce = () => bencoded(httpPort(server), announcePath({ ...stranger(), event: 'started' }))
   await announce()
   let calls = 0
   const listener = () => { calls++ }
@@ -236,7 +236,7 @@ test('a listener added late gets what comes after it, a removed one nothing', as
   server.removeListener('start', listener)
   const events = record(server, 'stop')
   await announce()
-  await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), event: 'stopped' }))
+  await bencoded(httpPort(server), announcePath({ ...stranger(), event: 'stopped' }))
   await events.count('stop', 1)
   assert.strictEqual(calls, 1)
 })
@@ -269,7 +269,7 @@ test('a scrape emits nothing', async t => {
   const events = record(server, ...EVENTS, 'warning')
   await bencoded(httpPort(server), scrapePath(randomHex()))
   const started = next(server, 'start')
-  await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), event: 'started' }))
+  await bencoded(httpPort(server), announcePath({ ...stranger(), event: 'started' }))
   await started
   assert.deepStrictEqual(events.names, ['start'])
 })

@@ -77,6 +77,7 @@ class Tracker extends EventEmitter {
 
   #request (request, done) {
     const { client } = this
+    client._useEngine()
     const id = engine.submit({
       url: this.announceUrl,
       userAgent: client._userAgent,

@@ -42,7 +42,8 @@ class Server extends EventEmitter {
     // The engine must not keep a server alive that the program has forgotten; while it listens the
     // program need not, since `openServers` holds it.
     const self = new WeakRef(this)
-    this.#native = new native.NativeServer(options.native, () => self.deref()?.#drain())
+    // Not in the ring itself: Node runs up to a thousand of them before it looks at timers and sockets.
+    this.#native = new native.NativeServer(options.native, () => setImmediate(() => self.deref()?.#drain()))
     this.torrents = torrentsView(this.#native)
   }
 
