@@ -528,7 +528,7 @@ declare namespace Client {
     addr: string
     /** The same as `httpReq.headers`. */
     headers: { [name: string]: string }
-    /** The request. No `IncomingMessage`, and there is no `httpRes`: the answer is out already. */
+    /** The request. No `IncomingMessage`, and there is no `httpRes`: the engine answers. */
     httpReq: {
       method: string
       url: string
@@ -600,7 +600,7 @@ declare namespace Client {
     port?: number
   }
 
-  /** The events of a server. Those of announces come after the answer, and only if there was one. */
+  /** The events of a server. Those of announces come in batches, and only of announces that were not refused. */
   export interface ServerEvents {
     /** All sockets listen. */
     listening: []
