@@ -133,6 +133,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     const { child, httpPort } = await tracker(t)
     // Open and idle, as keep-alive leaves them.
     const socket = net.connect(httpPort, '127.0.0.1')
+    socket.on('error', () => {})
     t.after(() => socket.destroy())
     await once(socket, 'connect')
     child.kill(signal)
