@@ -230,7 +230,7 @@ function int32 (value) {
 const Callable = new Proxy(Client, {
   apply (Class, self, args) {
     if (isPositional(args)) return new Class(...args)
-    throw new TypeError("Class constructor Client cannot be invoked without 'new'")
+    throw new TypeError('Class constructor Client cannot be invoked without \'new\'')
   }
 })
 Client.prototype.constructor = Callable
