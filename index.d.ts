@@ -49,7 +49,7 @@ declare class Client extends TypedEmitter<Client.ClientEvents> {
    * @param port the announced port, 1 to 65535
    * @deprecated use the one with a single object
    */
-  constructor (peerId: string | Uint8Array, port: number, torrent: Client.Torrent, opts?: Client.PositionalOptions)
+  constructor (peerId: Client.Id, port: number, torrent: Client.Torrent, opts?: Client.PositionalOptions)
 
   /** The peer id as it was given, or as 40 hexadecimal digits if it was given as bytes. */
   readonly peerId: string
@@ -97,25 +97,41 @@ declare class Client extends TypedEmitter<Client.ClientEvents> {
    * @returns the client that does it
    * @throws {Error} `` Option `infoHash` is required ``, `` Option `announce` is required ``
    */
-  static scrape (opts: Client.OneScrapeOptions, cb: (err: Client.TrackerError | null, data: Client.ScrapeData) => void): Client
-  static scrape (opts: Client.StaticScrapeOptions, cb: (err: Client.TrackerError | null, data: Client.ScrapeResults) => void): Client
+  static scrape (opts: Client.OneScrapeOptions, cb: Client.ScrapeCallback<Client.ScrapeData>): Client
+  static scrape (opts: Client.StaticScrapeOptions, cb: Client.ScrapeCallback<Client.ScrapeResults>): Client
   /** @deprecated the signature up to version 7; use the one with an object */
-  static scrape (announce: string, infoHash: string | Uint8Array, cb: (err: Client.TrackerError | null, data: Client.ScrapeData) => void): Client
+  static scrape (announce: string, infoHash: Client.Id, cb: Client.ScrapeCallback<Client.ScrapeData>): Client
   /** @deprecated the signature up to version 7; use the one with an object */
-  static scrape (announce: string, infoHash: ReadonlyArray<string | Uint8Array>, cb: (err: Client.TrackerError | null, data: Client.ScrapeResults) => void): Client
+  static scrape (announce: string, infoHash: readonly Client.Id[], cb: Client.ScrapeCallback<Client.ScrapeResults>): Client
 }
+
+/**
+ * The signature up to version 7, without `new`.
+ *
+ * @throws {TypeError} any other arguments: the class needs `new`
+ * @deprecated use `new Client` with a single object
+ */
+declare function Client (
+  peerId: Client.Id, port: number, torrent: Client.Torrent, opts?: Client.PositionalOptions
+): Client
 
 import ClientClass = Client
 
 declare namespace Client {
   export { ClientClass as Client }
 
+  /** A peer id or info hash: 20 bytes, or 40 hexadecimal digits. */
+  export type Id = string | Uint8Array
+
+  /** Gets the first warning or error that there was, or the counts. */
+  export type ScrapeCallback<Counts> = (err: TrackerError | null, data: Counts) => void
+
   /** Options of a client. */
   export interface ClientOptions {
     /** 40 hexadecimal digits, or 20 bytes. */
-    peerId: string | Uint8Array
+    peerId: Id
     /** 40 hexadecimal digits, or 20 bytes. */
-    infoHash: string | Uint8Array
+    infoHash: Id
     /**
      * The announce URLs (`http:`, `https:`, `udp:`). A flat list is announced to all at once. A list of lists has
      * tiers (BEP 12): one tracker at a time, those of the first tier before the others. One `/` at the end is taken
@@ -124,7 +140,7 @@ declare namespace Client {
     announce: string | ReadonlyArray<string | Uint8Array> | ReadonlyArray<ReadonlyArray<string | Uint8Array>>
     /** The port on which this peer listens, 1 to 65535. */
     port: number
-    /** Called before every announce, the regular ones included; what it returns goes over the announce's own options. */
+    /** Called before every announce, the regular ones included; what it returns goes first. */
     getAnnounceOpts?: (() => AnnounceOptions | undefined | void) | undefined
     /** The `User-Agent` header over HTTP; an empty one by default. */
     userAgent?: string | undefined
@@ -152,7 +168,7 @@ declare namespace Client {
   /** The torrent of the signature up to version 7. */
   export interface Torrent {
     /** 40 hexadecimal digits, or 20 bytes. */
-    infoHash: string | Uint8Array
+    infoHash: Id
     /** The announce URLs, as in {@link ClientOptions.announce}. */
     announce?: ClientOptions['announce'] | undefined
     /** Bytes of the whole torrent, from which `left` is counted. */
@@ -191,7 +207,7 @@ declare namespace Client {
   /** Options of a client's scrape. */
   export interface ScrapeOptions {
     /** Torrents to ask about; the client's own by default. */
-    infoHash?: string | Uint8Array | ReadonlyArray<string | Uint8Array> | undefined
+    infoHash?: Id | readonly Id[] | undefined
   }
 
   /** Options of {@link Client.scrape}. */
@@ -199,12 +215,12 @@ declare namespace Client {
     /** The announce URL; the scrape URL is made from it (BEP 48). */
     announce: ClientOptions['announce']
     /** One torrent or several. */
-    infoHash: string | Uint8Array | ReadonlyArray<string | Uint8Array>
+    infoHash: Id | readonly Id[]
   }
 
   /** Options of {@link Client.scrape} for one torrent. */
   export interface OneScrapeOptions extends StaticScrapeOptions {
-    infoHash: string | Uint8Array
+    infoHash: Id
   }
 
   /** A bencoded value (BEP 3): strings are bytes. */
@@ -219,10 +235,10 @@ declare namespace Client {
     announce: string
     /** HTTP: the info hash in hexadecimal digits. */
     infoHash?: string
-    /** Seeders. */
-    complete?: number
-    /** Leechers. */
-    incomplete?: number
+    /** Seeders. Over HTTP it is missing where a tracker does not send it. */
+    complete: number
+    /** Leechers. Over HTTP it is missing where a tracker does not send it. */
+    incomplete: number
     /** HTTP: seconds between announces, as sent: the client keeps within its limits. */
     interval?: number
     /** HTTP: seconds that announces are apart at least, as sent. */
@@ -246,12 +262,12 @@ declare namespace Client {
     announce: string
     /** The info hash in lower-case hexadecimal digits. */
     infoHash: string
-    /** Seeders. */
-    complete?: number
+    /** Seeders. Over HTTP it is missing where a tracker does not send it; so are the others. */
+    complete: number
     /** Leechers. */
-    incomplete?: number
+    incomplete: number
     /** Completed downloads, ever. */
-    downloaded?: number
+    downloaded: number
     [key: string]: BencodedValue | string | undefined
   }
 
@@ -283,7 +299,7 @@ declare namespace Client {
   export interface TrackerError extends Error {
     /** Stable, for programs; the text is for people. */
     code: ClientErrorCode | (string & {})
-    /** With `ERR_TRACKER_NETWORK`: what failed below, in the shape of Node's system errors where the system reported it. */
+    /** With `ERR_TRACKER_NETWORK`: what failed below, in the shape of Node's system errors if it is one. */
     cause?: unknown
     /** With a refusal that says so (BEP 31): minutes until the tracker may be asked again; `Infinity` for never. */
     retryIn?: number
@@ -384,7 +400,7 @@ declare namespace Client {
     stats?: false | undefined
     /** Milliseconds that peers are asked to wait between announces; 600,000 by default, and for 0. */
     interval?: number | undefined
-    /** HTTP: milliseconds that peers have to wait at least (`min interval`), sent in whole seconds; not sent by default. */
+    /** HTTP: milliseconds that peers have to wait at least, in whole seconds (`min interval`); not sent by default. */
     minInterval?: number | undefined
     /** HTTP: a text that peers send back with every announce (`tracker id`); none by default. */
     trackerId?: string | undefined
@@ -414,7 +430,10 @@ declare namespace Client {
     maxTorrents?: number | undefined
     /** The most peers in all: then the least useful ones go. 20,000,000 by default, some 2.5 GB. */
     maxPeers?: number | undefined
-    /** UDP: milliseconds for which a connection id is good (BEP 15), up to 60,000,000, in whole seconds; 120,000 by default. */
+    /**
+     * UDP: milliseconds for which a connection id is good (BEP 15), in whole seconds and up to 60,000,000; 120,000 by
+     * default.
+     */
     connectionIdLifetime?: number | undefined
     /** HTTP: the most connections at a time; further ones are closed. 20,000 by default. */
     maxConnections?: number | undefined
@@ -437,10 +456,19 @@ declare namespace Client {
   }
 
   /** A port for all, or one for each transport. */
-  export type Ports = number | string | { http?: number | string | undefined, udp?: number | string | undefined } | null | undefined
+  export type Ports =
+    | number
+    | string
+    | { http?: number | string | undefined, udp?: number | string | undefined }
+    | null
+    | undefined
 
   /** A host name or address for all, or one for HTTP and one for each family of UDP. */
-  export type Hostnames = string | { http?: string | undefined, udp?: string | undefined, udp6?: string | undefined } | null | undefined
+  export type Hostnames =
+    | string
+    | { http?: string | undefined, udp?: string | undefined, udp6?: string | undefined }
+    | null
+    | undefined
 
   /** A listening socket, as far as an app has to know it. */
   export interface Listener {
@@ -516,8 +544,8 @@ declare namespace Client {
     uploaded?: string | string[]
     /** Bytes, as sent. */
     downloaded?: string | string[]
-    /** `update`, `started`, `completed`, `stopped` or `paused` (BEP 21). */
-    event: string
+    /** Why it announces; `paused` is BEP 21's. */
+    event: 'update' | 'completed' | 'started' | 'stopped' | 'paused'
     /** 1 for an answer in compact form (BEP 23). */
     compact: number
     /** Peers wanted; 50 if not said, at most 82. */
