@@ -140,7 +140,7 @@ declare namespace Client {
     announce: string | ReadonlyArray<string | Uint8Array> | ReadonlyArray<ReadonlyArray<string | Uint8Array>>
     /** The port on which this peer listens, 1 to 65535. */
     port: number
-    /** Called before every announce, the regular ones included; what it returns goes first. */
+    /** Called before every announce, the regular ones included; what it returns wins. */
     getAnnounceOpts?: (() => AnnounceOptions | undefined | void) | undefined
     /** The `User-Agent` header over HTTP; an empty one by default. */
     userAgent?: string | undefined
