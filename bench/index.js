@@ -131,7 +131,7 @@ function log (text) {
 }
 
 killChildrenOnSignal()
-main().then(() => process.exit(), error => {
+main().catch(error => {
   console.error(error.code?.startsWith('ERR_PARSE_ARGS') ? `${error.message}\n${USAGE}` : explain(error))
   process.exit(1)
 })

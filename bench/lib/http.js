@@ -4,11 +4,11 @@
 
 const fs = require('node:fs')
 const http = require('node:http')
-const os = require('node:os')
 const path = require('node:path')
 const { start } = require('./children')
 const { onCore, cpuTime } = require('./cores')
 const { fill } = require('./fill')
+const { PEERS } = require('./peers')
 const { population, announcePath } = require('./population')
 
 const SETTINGS = { torrents: 10_000, peers: 100_000, numwant: 50, connections: 64 }
@@ -31,18 +31,13 @@ function load (wrk) {
 async function measure (wrk, all, tracker, { seconds, core }) {
   // Over UDP, since the original would take a minute over HTTP. The peers are the same to both.
   await fill(tracker.udp, all, SETTINGS.numwant)
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tracker-bench-'))
-  const file = path.join(folder, 'paths')
+  const file = path.join(PEERS, 'announce-paths')
   fs.writeFileSync(file, all.map(peer => announcePath(peer, SETTINGS.numwant) + '\n').join(''))
-  try {
-    await run(wrk, file, tracker.http, WARM_UP_S, core)
-    const cpuBefore = cpuTime(tracker.pid)
-    const { requests, duration, p50, p99 } = await run(wrk, file, tracker.http, seconds, core)
-    const cpu = (cpuTime(tracker.pid) - cpuBefore) / requests
-    return { rate: requests / (duration / 1e6), cpu, peers: await peersPerAnswer(tracker.http, all), p50, p99 }
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true })
-  }
+  await run(wrk, file, tracker.http, WARM_UP_S, core)
+  const cpuBefore = cpuTime(tracker.pid)
+  const { requests, duration, p50, p99 } = await run(wrk, file, tracker.http, seconds, core)
+  const cpu = (cpuTime(tracker.pid) - cpuBefore) / requests
+  return { rate: requests / (duration / 1e6), cpu, peers: await peersPerAnswer(tracker.http, all), p50, p99 }
 }
 
 async function run (wrk, file, port, seconds, core) {

@@ -8,6 +8,7 @@ const { pathToFileURL } = require('node:url')
 const { run, capture, npm } = require('../../scripts/lib/process')
 const { SetupError } = require('../../scripts/lib/setup')
 
+/** The folder; the load tools' input goes there as well. */
 const PEERS = path.join(__dirname, '..', '.peers')
 const ORIGINAL_VERSION = '11.2.3'
 const UDP_LOAD_TOOL = 'aquatic_udp_load_test'
@@ -57,4 +58,4 @@ function findWrk () {
   return file
 }
 
-module.exports = { ORIGINAL_VERSION, installOriginal, installUdpLoadTool, findWrk }
+module.exports = { PEERS, ORIGINAL_VERSION, installOriginal, installUdpLoadTool, findWrk }

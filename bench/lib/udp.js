@@ -4,11 +4,11 @@
 // tenth of its requests unanswered, and uses a whole core for itself.
 
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
 const { start } = require('./children')
 const { onCore, cpuTime } = require('./cores')
+const { PEERS } = require('./peers')
 
 /** The tool reports in this rhythm; it is not an option. */
 const INTERVAL_S = 5
@@ -32,8 +32,7 @@ function load (tool) {
 
 /** `{ rate, cpu, peers }`: announces answered per second, µs of CPU time and peers per answer. */
 async function measure (tool, tracker, { seconds, core }) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tracker-bench-'))
-  const file = path.join(folder, 'load.toml')
+  const file = path.join(PEERS, 'load.toml')
   const limit = WARM_UP_LIMIT_S + seconds + 2 * INTERVAL_S
   fs.writeFileSync(file, config(tracker.udp, limit))
   const child = start(...onCore(core, tool, ['-c', file]), { limit: (limit + 15) * 1000 })
@@ -45,7 +44,6 @@ async function measure (tool, tracker, { seconds, core }) {
   } finally {
     child.kill('SIGKILL')
     await child.ended
-    fs.rmSync(folder, { recursive: true, force: true })
   }
 }
 
