@@ -2,8 +2,8 @@
 
 // The requests of all clients on this thread, on their way through the engine.
 
-const fs = require('fs')
-const tls = require('tls')
+const fs = require('node:fs')
+const tls = require('node:tls')
 
 const { clientError } = require('../errors')
 const { hold } = require('../keep-alive')

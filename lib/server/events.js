@@ -22,9 +22,13 @@ const WANT = { update: 1, complete: 2, start: 4, stop: 8, pause: 16, warning: 1 
 /**
  * Calls `emit(name, ...args)` for each event of a batch.
  *
+/**
+ * Calls `emit(name, ...args)` for each event of a batch.
+ *
+ * @param {number} maxNumwant the server's limit, for `params.numwant`
  * @param {(id: number) => object} socketOf what a listener can do with a WebSocket connection
  */
-function decodeEvents (buffer, emit, socketOf) {
+function decodeEvents (buffer, emit, maxNumwant, socketOf) {
   const reader = new Reader(buffer)
   while (!reader.done) {
     const kind = reader.u8()
@@ -32,13 +36,13 @@ function decodeEvents (buffer, emit, socketOf) {
       case KIND_UDP: {
         const event = ANNOUNCE_EVENTS[reader.u8()]
         const addr = reader.text()
-        emit(event, addr, udpParams(reader.bytes(), addr))
+        emit(event, addr, udpParams(reader.bytes(), addr, maxNumwant))
         break
       }
       case KIND_HTTP: {
         const event = ANNOUNCE_EVENTS[reader.u8()]
         const addr = reader.text()
-        emit(event, addr, httpParams(addr, readHttpRequest(reader)))
+        emit(event, addr, httpParams(addr, readHttpRequest(reader), maxNumwant))
         break
       }
       case KIND_WEB_SOCKET: {
@@ -46,7 +50,7 @@ function decodeEvents (buffer, emit, socketOf) {
         const peerId = reader.text()
         const message = reader.longText()
         const socket = socketOf(reader.u64())
-        emit(event, peerId, wsParams(message, socket, readHttpRequest(reader)))
+        emit(event, peerId, wsParams(message, socket, readHttpRequest(reader), maxNumwant))
         break
       }
       case KIND_WARNING:
@@ -93,7 +97,7 @@ function readWarning (reader) {
 function readError (reader) {
   const code = reader.text()
   const message = reader.text()
-  return code.startsWith('ERR_') ? trackerError(message, code) : systemError({ code, message })
+  return code.startsWith('ERR_') ? trackerError(message, code) : Object.assign(systemError({ code, message }), { message })
 }
 
 class Reader {

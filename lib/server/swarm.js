@@ -17,7 +17,7 @@ class Swarm {
   }
 }
 
-/** The peers of a swarm, by address (`ip:port`). */
+/** The peers of a swarm, by address (`ip:port`), or over WebSocket by peer id (hexadecimal). */
 class SwarmPeers {
   #infoHash
   #native
@@ -35,15 +35,15 @@ class SwarmPeers {
 
   /** Their addresses. A copy: the cost is that of the whole swarm. */
   get keys () {
-    return this.#native.peers(this.#infoHash).map(peer => peer.addr)
+    return this.#native.peers(this.#infoHash).map(peer => peer.key)
   }
 
-  /** The peer of this address, or undefined. */
+  /** The peer of this address, or over WebSocket of this peer id, or undefined. */
   peek (addr) {
     const peer = this.#native.peer(this.#infoHash, addr)
     if (peer === null) return undefined
-    const { ip, port, peerId, complete } = peer
-    return { type: 'peer', complete, peerId, ip, port, socket: undefined }
+    const { ip, port, peerId, complete, socket } = peer
+    return { type: socket === undefined ? 'peer' : 'ws', complete, peerId, ip, port }
   }
 
   /** The peer of this address, or undefined. Looking does not count as an announce. */
@@ -74,7 +74,8 @@ function torrentsView (native) {
     return swarm
   }
 
-  const has = key => typeof key === 'string' && native.swarm(key) !== null
+  // The engine reads upper case as well; as keys, they would be second ones for the same torrents.
+  const has = key => typeof key === 'string' && key === key.toLowerCase() && native.swarm(key) !== null
   return new Proxy(target, {
     has: (_, key) => has(key),
     get: (_, key) => has(key) ? view(key) : undefined,

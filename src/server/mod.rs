@@ -1,5 +1,6 @@
 mod bindings;
 mod options;
+mod peers;
 mod records;
 
 use std::{
@@ -17,9 +18,8 @@ use tracker::{
         Server,
         events::{EventQueue, EventSink},
     },
-    swarm::{PeerSnapshot, PeerSource},
     tracker::Tracker,
-    types::{InfoHash, PeerAddr, SocketId},
+    types::{InfoHash, SocketId},
 };
 
 use self::{
@@ -48,11 +48,15 @@ pub struct NativeSwarm {
 /// A peer of a swarm.
 #[napi(object)]
 pub struct NativePeer {
-    pub addr: String,
-    pub ip: String,
-    pub port: u16,
+    /// `ip:port`; over WebSocket the peer id.
+    pub key: String,
     pub peer_id: String,
     pub complete: bool,
+    /// Of a WebSocket peer the connection's; absent when it has just gone.
+    pub ip: Option<String>,
+    pub port: Option<u16>,
+    /// Of a WebSocket peer.
+    pub socket: Option<f64>,
 }
 
 struct Sink(Doorbell);
@@ -185,24 +189,22 @@ impl NativeServer {
             .is_ok_and(|info_hash| self.tracker.store().remove(&info_hash))
     }
 
+    /// The peers of a torrent; of those with the same key the newest.
     #[napi(catch_unwind)]
     pub fn peers(&self, info_hash: String) -> Vec<NativePeer> {
         let Ok(info_hash) = info_hash.parse() else {
             return Vec::new();
         };
         let peers = self.tracker.store().peers_of(&info_hash);
-        peers.into_iter().filter_map(NativePeer::of).collect()
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        peers::views(peers, running.as_ref())
     }
 
     #[napi(catch_unwind)]
-    pub fn peer(&self, info_hash: String, addr: String) -> Option<NativePeer> {
-        let info_hash = info_hash.parse().ok()?;
-        let addr = PeerAddr::from(addr.parse::<std::net::SocketAddr>().ok()?);
-        let peers = self.tracker.store().peers_of(&info_hash);
-        peers
-            .into_iter()
-            .find(|peer| peer.source == PeerSource::Addr(addr))
-            .and_then(NativePeer::of)
+    pub fn peer(&self, info_hash: String, key: String) -> Option<NativePeer> {
+        let mut peers = self.peers(info_hash);
+        let index = peers.iter().position(|peer| peer.key == key)?;
+        Some(peers.swap_remove(index))
     }
 }
 
@@ -217,19 +219,4 @@ fn socket_id(number: f64) -> SocketId {
 pub struct NativeEvents {
     pub count: u32,
     pub records: Buffer,
-}
-
-impl NativePeer {
-    fn of(peer: PeerSnapshot) -> Option<Self> {
-        let PeerSource::Addr(addr) = peer.source else {
-            return None;
-        };
-        Some(Self {
-            addr: addr.to_string(),
-            ip: addr.ip().to_string(),
-            port: addr.port(),
-            peer_id: peer.peer_id.to_string(),
-            complete: peer.complete,
-        })
-    }
 }

@@ -138,10 +138,15 @@ impl NativeWebSocketOptions {
 
 fn trust_proxy(all: Option<bool>, proxies: Option<Vec<String>>) -> Result<TrustProxy> {
     let Some(proxies) = proxies else {
-        return Ok(if all == Some(true) { TrustProxy::First } else { TrustProxy::No });
+        return Ok(if all == Some(true) {
+            TrustProxy::First
+        } else {
+            TrustProxy::No
+        });
     };
     let proxies = proxies.iter().map(|text| {
-        text.parse().map_err(|error| Error::new(Status::InvalidArg, format!("{text}: {error}")))
+        text.parse()
+            .map_err(|error| Error::new(Status::InvalidArg, format!("{text}: {error}")))
     });
     Ok(TrustProxy::Proxies(proxies.collect::<Result<_>>()?))
 }

@@ -4,9 +4,7 @@
 //! A record is a kind (`u8`) and its fields. Numbers are little-endian; texts and bytes are a `u16`
 //! length and that many bytes.
 
-use tracker::server::events::{
-    Announced, Event, Failure, HttpRequest, PeerName, Request, Warning,
-};
+use tracker::server::events::{Announced, Event, Failure, HttpRequest, PeerName, Request, Warning};
 
 use crate::system_error::error_code;
 
@@ -46,7 +44,11 @@ fn encode_announced(out: &mut Vec<u8>, announced: &Announced) {
     match &announced.request {
         Request::Udp(packet) => bytes(out, packet),
         Request::Http(request) => encode_http(out, request),
-        Request::WebSocket { message, socket, upgrade } => {
+        Request::WebSocket {
+            message,
+            socket,
+            upgrade,
+        } => {
             out.extend_from_slice(&(message.len() as u32).to_le_bytes());
             out.extend_from_slice(message.as_bytes());
             out.extend_from_slice(&socket.0.to_le_bytes());

@@ -12,9 +12,11 @@ pub(super) struct Context {
     pub(super) tracker: Arc<Tracker>,
     pub(super) events: Arc<EventQueue>,
     pub(super) options: ServerOptions,
-    /// The announce interval as it is sent, in seconds; never 0, which clients take for "at once".
+    /// The announce interval as it is sent, in seconds.
     pub(super) interval_secs: u32,
-    /// The same for WebSocket peers.
+    /// The least time between announces, likewise.
+    pub(super) min_interval_secs: Option<u32>,
+    /// The announce interval of WebSocket peers.
     pub(super) websocket_interval_secs: u32,
     /// The WebSocket connections, if that transport is on.
     pub(super) hub: Option<Arc<Hub>>,
@@ -26,25 +28,31 @@ impl Context {
         events: Arc<EventQueue>,
         options: ServerOptions,
     ) -> Self {
-        let interval = tracker.config().interval;
+        let config = tracker.config();
         let websocket = options.websocket.clone();
         let websocket_interval = websocket.as_ref().and_then(|options| options.interval);
+        let websocket_interval = websocket_interval.unwrap_or(config.interval / 5);
+        let interval_secs = wire_secs(config.interval);
+        let min_interval_secs = config.min_interval.map(wire_secs);
         Self {
             tracker,
             events,
             options,
-            interval_secs: wire_secs(interval),
-            websocket_interval_secs: wire_secs(websocket_interval.unwrap_or(interval / 5)),
+            interval_secs,
+            min_interval_secs,
+            websocket_interval_secs: wire_secs(websocket_interval),
             hub: websocket.map(Hub::new),
         }
     }
 }
 
-/// An interval as it is sent: a part of a second counts as one, as in the original. Never 0, and signed
-/// in most clients.
+/// An interval as it is sent: a part of a second counts as one, as in the original. Never 0, which
+/// clients take for "at once", and a signed number in most of them.
 fn wire_secs(interval: Duration) -> u32 {
     let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
-    u32::try_from(secs).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32)
+    u32::try_from(secs)
+        .unwrap_or(u32::MAX)
+        .clamp(1, i32::MAX as u32)
 }
 
 /// How a server treats its transports.

@@ -69,9 +69,11 @@ impl Cidr {
     /// Whether the address is in the network. An IPv4-mapped one counts as IPv4.
     pub fn contains(self, ip: IpAddr) -> bool {
         match (self.ip, ip.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(ip)) => {
-                same_prefix(network.to_bits().into(), ip.to_bits().into(), 32 - self.prefix)
-            }
+            (IpAddr::V4(network), IpAddr::V4(ip)) => same_prefix(
+                network.to_bits().into(),
+                ip.to_bits().into(),
+                32 - self.prefix,
+            ),
             (IpAddr::V6(network), IpAddr::V6(ip)) => {
                 same_prefix(network.to_bits(), ip.to_bits(), 128 - self.prefix)
             }
@@ -94,7 +96,11 @@ impl FromStr for Cidr {
             Some(prefix) => prefix.parse().map_err(|_| ParseCidrError)?,
             None => longest,
         };
-        if prefix > longest { Err(ParseCidrError) } else { Ok(Self { ip, prefix }) }
+        if prefix > longest {
+            Err(ParseCidrError)
+        } else {
+            Ok(Self { ip, prefix })
+        }
     }
 }
 
@@ -120,7 +126,9 @@ mod tests {
 
     fn ip(trust: &TrustProxy, remote: &str, lines: &[&str]) -> Result<String, InvalidForwarded> {
         let lines = lines.iter().map(|line| line.as_bytes());
-        trust.client_ip(SocketAddr::new(remote.parse().unwrap(), 1), lines).map(|ip| ip.to_string())
+        trust
+            .client_ip(SocketAddr::new(remote.parse().unwrap(), 1), lines)
+            .map(|ip| ip.to_string())
     }
 
     fn proxies(list: &[&str]) -> TrustProxy {
@@ -147,14 +155,23 @@ mod tests {
     #[test]
     fn untrusted_headers_are_ignored() {
         let lines = ["198.51.100.7"];
-        assert_eq!(ip(&TrustProxy::No, "::ffff:192.0.2.1", &lines).unwrap(), "192.0.2.1");
-        assert_eq!(ip(&proxies(&["10.0.0.0/8"]), "192.0.2.1", &lines).unwrap(), "192.0.2.1");
+        assert_eq!(
+            ip(&TrustProxy::No, "::ffff:192.0.2.1", &lines).unwrap(),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            ip(&proxies(&["10.0.0.0/8"]), "192.0.2.1", &lines).unwrap(),
+            "192.0.2.1"
+        );
     }
 
     #[test]
     fn first_entry() {
         let first = TrustProxy::First;
-        assert_eq!(ip(&first, "192.0.2.1", &["1.1.1.1, 2.2.2.2", "3.3.3.3"]).unwrap(), "1.1.1.1");
+        assert_eq!(
+            ip(&first, "192.0.2.1", &["1.1.1.1, 2.2.2.2", "3.3.3.3"]).unwrap(),
+            "1.1.1.1"
+        );
         assert_eq!(ip(&first, "192.0.2.1", &[]).unwrap(), "192.0.2.1");
         assert_eq!(ip(&first, "192.0.2.1", &["x"]), Err(InvalidForwarded));
     }
@@ -169,16 +186,26 @@ mod tests {
             (&["10.0.0.9"], "10.0.0.9"),
             (&[], "10.0.0.1"),
         ] {
-            assert_eq!(ip(&trust, "10.0.0.1", lines).unwrap(), expected, "{lines:?}");
+            assert_eq!(
+                ip(&trust, "10.0.0.1", lines).unwrap(),
+                expected,
+                "{lines:?}"
+            );
         }
-        assert_eq!(ip(&trust, "10.0.0.1", &["1.1.1.1, x"]), Err(InvalidForwarded));
+        assert_eq!(
+            ip(&trust, "10.0.0.1", &["1.1.1.1, x"]),
+            Err(InvalidForwarded)
+        );
         assert_eq!(ip(&trust, "10.0.0.1", &["x, 1.1.1.1"]).unwrap(), "1.1.1.1");
     }
 
     #[test]
     fn networks() {
         let contains = |network: &str, ip: &str| {
-            network.parse::<Cidr>().unwrap().contains(ip.parse().unwrap())
+            network
+                .parse::<Cidr>()
+                .unwrap()
+                .contains(ip.parse().unwrap())
         };
         assert!(contains("0.0.0.0/0", "255.255.255.255"));
         assert!(contains("::/0", "ffff::"));

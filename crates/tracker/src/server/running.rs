@@ -131,6 +131,11 @@ impl Server {
         self.hub.as_ref().map_or(0, |hub| hub.len())
     }
 
+    /// Where a WebSocket connection comes from: its address as trusted, and its own port.
+    pub fn socket_addr(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.hub.as_ref()?.addr(socket)
+    }
+
     /// Sends a text to a WebSocket connection, if it is still there.
     pub fn send(&self, socket: SocketId, text: String) {
         if let Some(hub) = &self.hub {
@@ -218,8 +223,11 @@ impl Server {
             let (context, stop) = (Arc::clone(context), stop.subscribe());
             let seed = u64::from_ne_bytes(random()?);
             self.spawn("tracker-http", move || {
-                if let Err(error) = thread.run(&context, seed, &stop) {
-                    context.events.fail(Failure::system("HTTP thread", error));
+                // Its listeners go with it, so there is nothing to start again.
+                match catch_unwind(AssertUnwindSafe(|| thread.run(&context, seed, &stop))) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => context.events.fail(Failure::system("HTTP thread", error)),
+                    Err(panic) => context.events.fail(panicked(&*panic)),
                 }
             })?;
         }

@@ -124,9 +124,7 @@ impl HttpService {
             reply: AnnounceReply {
                 external_ip: config.external_ip.then_some(ip),
                 interval: self.context.interval_secs,
-                min_interval: config
-                    .min_interval
-                    .map(|interval| interval.as_secs() as u32),
+                min_interval: self.context.min_interval_secs,
                 tracker_id: config.tracker_id.as_deref().map(str::as_bytes),
                 ..AnnounceReply::default()
             },
@@ -211,13 +209,12 @@ impl HttpService {
     ) -> Response<Full<Bytes>> {
         let upgrade = hyper::upgrade::on(&mut request);
         let (head, _body) = request.into_parts();
-        let accepted = websocket::response(&head, hub.options().origins.as_deref()).and_then(
-            |response| {
+        let accepted =
+            websocket::response(&head, hub.options().origins.as_deref()).and_then(|response| {
                 let ip = self.client_ip(&head, remote);
                 let ip = ip.map_err(|_| websocket::Refusal::BadHandshake)?;
                 Ok((response, ip, hub.enter(ip)?))
-            },
-        );
+            });
         let (response, ip, place) = match accepted {
             Ok(accepted) => accepted,
             Err(refusal) => {
@@ -230,7 +227,11 @@ impl HttpService {
                 return refusal.response();
             }
         };
-        let origin = Origin { ip, remote, request: Arc::new(record(&head, remote, ip)) };
+        let origin = Origin {
+            ip,
+            remote,
+            request: Arc::new(record(&head, remote, ip)),
+        };
         tokio::task::spawn_local(websocket::serve(
             upgrade,
             origin,

@@ -43,10 +43,15 @@ pub(crate) fn response(
     if head.method != hyper::Method::GET || !has_token(headers, &header::CONNECTION, "upgrade") {
         return Err(Refusal::BadHandshake);
     }
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != "13")
+    {
         return Err(Refusal::Version);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadHandshake)?;
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .ok_or(Refusal::BadHandshake)?;
     // 16 bytes in base64.
     if key.len() != 24 {
         return Err(Refusal::BadHandshake);
@@ -78,14 +83,22 @@ impl Refusal {
         };
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
         response
     }
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 /// Only browsers send an origin, and only for them it means something: a page cannot forge it.
@@ -93,7 +106,9 @@ fn origin_allowed(origin: Option<&HeaderValue>, origins: Option<&[String]>) -> b
     let (Some(origin), Some(origins)) = (origin, origins) else {
         return true;
     };
-    origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    origins
+        .iter()
+        .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
 }
 
 #[cfg(test)]
@@ -131,9 +146,11 @@ mod tests {
 
     #[test]
     fn refuses_what_lacks_something() {
-        for (missing, refusal) in
-            [(1, Refusal::BadHandshake), (2, Refusal::Version), (3, Refusal::BadHandshake)]
-        {
+        for (missing, refusal) in [
+            (1, Refusal::BadHandshake),
+            (2, Refusal::Version),
+            (3, Refusal::BadHandshake),
+        ] {
             let mut headers = GOOD.to_vec();
             headers.remove(missing);
             assert_eq!(response(&head(&headers), None).unwrap_err(), refusal);
@@ -152,7 +169,11 @@ mod tests {
         ] {
             let mut headers = GOOD.to_vec();
             headers.extend(origin.map(|origin| ("origin", origin)));
-            assert_eq!(response(&head(&headers), Some(&allowed)).is_ok(), accepted, "{origin:?}");
+            assert_eq!(
+                response(&head(&headers), Some(&allowed)).is_ok(),
+                accepted,
+                "{origin:?}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! All sockets of a server, by number.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -65,18 +65,34 @@ impl Hub {
             return Err(Refusal::TooMany);
         }
         *self.per_ip.entry(network).or_default() += 1;
-        let place = Place { hub: Arc::clone(self), network };
+        let place = Place {
+            hub: Arc::clone(self),
+            network,
+        };
         let most = match self.options.max_sockets_per_ip {
             Some(most) => most,
             None if ip.is_loopback() => usize::MAX,
             None => DEFAULT_PER_IP,
         };
         let count = self.per_ip.get(&network).map_or(0, |count| *count);
-        if count > most { Err(Refusal::TooManyFromIp) } else { Ok(place) }
+        if count > most {
+            Err(Refusal::TooManyFromIp)
+        } else {
+            Ok(place)
+        }
     }
 
     pub(super) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
         self.sockets.get(&id).map(|socket| Arc::clone(&socket))
+    }
+
+    /// Where a socket comes from.
+    pub(crate) fn addr(&self, id: SocketId) -> Option<SocketAddr> {
+        let socket = self.get(id)?;
+        Some(SocketAddr::new(
+            socket.origin.ip,
+            socket.origin.remote.port(),
+        ))
     }
 
     /// Sends a text to a socket, if it is still there.
@@ -159,17 +175,23 @@ mod tests {
         assert_eq!(hub.len(), 3);
         drop(first);
         assert!(enter("2001:db8::2").is_ok());
-        assert_eq!(hub.per_ip.len(), 2, "what was refused or has left is not kept");
+        assert_eq!(
+            hub.per_ip.len(),
+            2,
+            "what was refused or has left is not kept"
+        );
     }
 
     #[test]
     fn this_machine_has_no_limit_of_its_own() {
         let hub = hub(WebSocketOptions::default());
-        let places: Vec<_> =
-            (0..=DEFAULT_PER_IP).map(|_| hub.enter([127, 0, 0, 1].into())).collect();
+        let places: Vec<_> = (0..=DEFAULT_PER_IP)
+            .map(|_| hub.enter([127, 0, 0, 1].into()))
+            .collect();
         assert!(places.iter().all(Result::is_ok));
-        let places: Vec<_> =
-            (0..=DEFAULT_PER_IP).map(|_| hub.enter([192, 0, 2, 1].into())).collect();
+        let places: Vec<_> = (0..=DEFAULT_PER_IP)
+            .map(|_| hub.enter([192, 0, 2, 1].into()))
+            .collect();
         assert_eq!(places.iter().filter(|place| place.is_err()).count(), 1);
     }
 }

@@ -1,9 +1,6 @@
 //! The protocol of a connection: announces, offers to others, answers back, scrapes.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     hub::Hub,
@@ -39,7 +36,12 @@ struct Refused {
 
 impl Relay {
     pub(super) fn new(context: Arc<Context>, hub: Arc<Hub>, socket: Arc<Socket>) -> Self {
-        Self { context, hub, socket, owned: HashSet::default() }
+        Self {
+            context,
+            hub,
+            socket,
+            owned: HashSet::default(),
+        }
     }
 
     /// Handles one message; the event that listeners are to hear of.
@@ -51,7 +53,9 @@ impl Relay {
     ) -> Option<Event> {
         let result = match websocket::parse_request(text, self.hub.options().max_offers) {
             Ok(Request::Announce(announce)) => self.announce(&announce, text, now, rng),
-            Ok(Request::Answer(announce, answer)) => self.answer(&announce, &answer, text, now, rng),
+            Ok(Request::Answer(announce, answer)) => {
+                self.answer(&announce, &answer, text, now, rng)
+            }
             Ok(Request::Scrape(scrape)) => self.scrape(scrape).map(|()| None),
             Err(error) => Err(Refused::bad_request(&error)),
         };
@@ -84,14 +88,28 @@ impl Relay {
     ) -> Result<Option<Event>, Refused> {
         // Who leaves needs no peers.
         let leaves = announce.event == AnnounceEvent::Stopped;
-        let offers = if leaves { &[][..] } else { &announce.offers[..] };
-        let mut targets = Targets { outcome: None, peers: Vec::with_capacity(offers.len()) };
+        let offers = if leaves {
+            &[][..]
+        } else {
+            &announce.offers[..]
+        };
+        let mut targets = Targets {
+            outcome: None,
+            peers: Vec::with_capacity(offers.len()),
+        };
         self.store_announce(announce, offers.len(), now, rng, &mut targets)?;
-        let (complete, incomplete) =
-            targets.outcome.map_or((0, 0), |outcome| (outcome.complete, outcome.incomplete));
+        let (complete, incomplete) = targets
+            .outcome
+            .map_or((0, 0), |outcome| (outcome.complete, outcome.incomplete));
         let mut reply = Vec::new();
         let interval = self.context.websocket_interval_secs;
-        websocket::write_announce_response(&mut reply, complete, incomplete, interval, announce.info_hash);
+        websocket::write_announce_response(
+            &mut reply,
+            complete,
+            incomplete,
+            interval,
+            announce.info_hash,
+        );
         self.socket.push(reply);
         for (offer, (target, _)) in offers.iter().zip(targets.peers) {
             self.pass_on(offer, announce, target, now);
@@ -107,11 +125,15 @@ impl Relay {
         now: Timestamp,
         rng: &mut fastrand::Rng,
     ) -> Result<Option<Event>, Refused> {
-        let mut nobody = Targets { outcome: None, peers: Vec::new() };
+        let mut nobody = Targets {
+            outcome: None,
+            peers: Vec::new(),
+        };
         self.store_announce(announce, 0, now, rng, &mut nobody)?;
         let offer_id = answer.offer_id.and_then(OfferId::parse);
         let offer = offer_id.and_then(|id| {
-            self.socket.take_expected(&id, announce.info_hash, answer.to_peer_id, now)
+            self.socket
+                .take_expected(&id, announce.info_hash, answer.to_peer_id, now)
         });
         let Some(peer) = offer.and_then(|offer| self.hub.get(offer.socket)) else {
             return Err(Refused {
@@ -163,12 +185,23 @@ impl Relay {
             event: announce.event,
             left: announce.left,
         };
-        self.context.tracker.store().announce_socket(&announce, wanted, now, rng, targets);
+        self.context
+            .tracker
+            .store()
+            .announce_socket(&announce, wanted, now, rng, targets);
         Ok(())
     }
 
-    fn pass_on(&self, offer: &Offer<'_>, announce: &Announce<'_>, target: SocketId, now: Timestamp) {
-        let Some(socket) = self.hub.get(target) else { return };
+    fn pass_on(
+        &self,
+        offer: &Offer<'_>,
+        announce: &Announce<'_>,
+        target: SocketId,
+        now: Timestamp,
+    ) {
+        let Some(socket) = self.hub.get(target) else {
+            return;
+        };
         let mut message = Vec::with_capacity(offer.offer.map_or(0, str::len) + 256);
         websocket::write_offer(
             &mut message,
@@ -220,7 +253,9 @@ impl Relay {
             self.socket.push(reply);
         }
         let from = Some(self.socket.origin.remote);
-        self.context.events.warn(now, refused.code, from, || refused.reason.clone());
+        self.context
+            .events
+            .warn(now, refused.code, from, || refused.reason.clone());
     }
 
     fn event(&self, announce: &Announce<'_>, text: &str) -> Option<Event> {

@@ -1,12 +1,6 @@
 //! A connection's task: frames in, frames out, pings, the end.
 
-use std::{
-    cell::RefCell,
-    ops::ControlFlow,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::OnUpgrade;
@@ -31,7 +25,10 @@ use super::{
     relay::Relay,
     socket::{Ending, Origin, Socket},
 };
-use crate::{clock, server::{context::Context, events::Event}};
+use crate::{
+    clock,
+    server::{context::Context, events::Event},
+};
 
 /// What is allocated for reading, per connection; a longer message grows it for a while. The
 /// library's default of 128 KiB would be 1.3 GB for 10,000 idle peers.
@@ -63,7 +60,9 @@ pub(crate) async fn serve(
     };
     let Ok(Ok(upgraded)) = upgraded else { return };
     // The same type went in.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        return;
+    };
     let max_message = place.hub().options().max_message;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -78,7 +77,11 @@ pub(crate) async fn serve(
     )
     .await;
     let socket = place.open(origin);
-    let relay = Relay::new(Arc::clone(&context), Arc::clone(place.hub()), Arc::clone(&socket));
+    let relay = Relay::new(
+        Arc::clone(&context),
+        Arc::clone(place.hub()),
+        Arc::clone(&socket),
+    );
     let mut session = Session {
         stream,
         socket: Arc::clone(&socket),
@@ -206,7 +209,11 @@ impl Session {
             return ControlFlow::Break(Ended::Gone);
         }
         self.pinged = true;
-        match self.stream.feed(Message::Ping(tungstenite::Bytes::new())).await {
+        match self
+            .stream
+            .feed(Message::Ping(tungstenite::Bytes::new()))
+            .await
+        {
             Ok(()) => self.flush().await,
             Err(_) => ControlFlow::Break(Ended::Gone),
         }
@@ -221,20 +228,26 @@ impl Session {
             _ => return Ended::Gone,
         };
         let from = Some(self.socket.origin.remote);
-        self.context.events.warn(clock::timestamp(), "ERR_TRACKER_WEBSOCKET", from, || {
-            format!("WebSocket closed: {error}")
-        });
+        self.context
+            .events
+            .warn(clock::timestamp(), "ERR_TRACKER_WEBSOCKET", from, || {
+                format!("WebSocket closed: {error}")
+            });
         Ended::Close(code, "")
     }
 
     async fn close(mut self, ended: Ended) {
-        let Ended::Close(code, reason) = ended else { return };
+        let Ended::Close(code, reason) = ended else {
+            return;
+        };
         let too_slow = self.socket.ending() == Some(Ending::TooSlow);
         if too_slow {
             let from = Some(self.socket.origin.remote);
-            self.context.events.warn(clock::timestamp(), "ERR_TRACKER_SLOW_SOCKET", from, || {
-                "a WebSocket peer that reads too slowly was closed".to_owned()
-            });
+            self.context
+                .events
+                .warn(clock::timestamp(), "ERR_TRACKER_SLOW_SOCKET", from, || {
+                    "a WebSocket peer that reads too slowly was closed".to_owned()
+                });
             return;
         }
         let messages = self.socket.take_outbox();
@@ -242,7 +255,10 @@ impl Session {
             for message in messages {
                 self.stream.feed(text_frame(message)).await?;
             }
-            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+            let frame = CloseFrame {
+                code,
+                reason: Utf8Bytes::from_static(reason),
+            };
             self.stream.close(Some(frame)).await
         };
         let _ = time::timeout(CLOSE_GRACE, goodbye).await;

@@ -125,7 +125,11 @@ impl Socket {
             if state.expected.len() >= MAX_EXPECTED {
                 state.expected.pop_front();
             }
-            state.expected.push_back(Expected { offer_id, offer, given: now });
+            state.expected.push_back(Expected {
+                offer_id,
+                offer,
+                given: now,
+            });
         }
         self.push(message);
     }
@@ -177,7 +181,10 @@ impl Socket {
 }
 
 fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
-    while expected.front().is_some_and(|offer| now.since(offer.given) > OFFER_LIFETIME) {
+    while expected
+        .front()
+        .is_some_and(|offer| now.since(offer.given) > OFFER_LIFETIME)
+    {
         expected.pop_front();
     }
     if expected.is_empty() && expected.capacity() > 8 {
@@ -198,7 +205,15 @@ mod tests {
             remote,
             ip: remote.ip(),
         });
-        Socket::new(SocketId(1), Origin { ip: remote.ip(), remote, request }, max_queue)
+        Socket::new(
+            SocketId(1),
+            Origin {
+                ip: remote.ip(),
+                remote,
+                request,
+            },
+            max_queue,
+        )
     }
 
     fn offer_of(socket: u64) -> OfferOf {
