@@ -110,8 +110,10 @@ struct Session {
 
 /// How a connection ends.
 enum Ended {
-    /// The other end is gone or has said goodbye.
+    /// The other end is gone.
     Gone,
+    /// The other end has said goodbye, and the library has the reply ready.
+    Told,
     /// We say goodbye with this code and reason.
     Close(CloseCode, &'static str),
 }
@@ -162,7 +164,8 @@ impl Session {
             // Pongs to their pings are queued by the library and leave with the next flush.
             Some(Ok(Message::Ping(_))) => return self.flush().await,
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Close(_))) | None => return ControlFlow::Break(Ended::Gone),
+            Some(Ok(Message::Close(_))) => return ControlFlow::Break(Ended::Told),
+            None => return ControlFlow::Break(Ended::Gone),
             Some(Err(error)) => return ControlFlow::Break(self.failed(&error)),
         }
         ControlFlow::Continue(())
@@ -237,8 +240,13 @@ impl Session {
     }
 
     async fn close(mut self, ended: Ended) {
-        let Ended::Close(code, reason) = ended else {
-            return;
+        let (code, reason) = match ended {
+            Ended::Gone => return,
+            Ended::Told => {
+                let _ = time::timeout(CLOSE_GRACE, self.stream.flush()).await;
+                return;
+            }
+            Ended::Close(code, reason) => (code, reason),
         };
         let too_slow = self.socket.ending() == Some(Ending::TooSlow);
         if too_slow {
