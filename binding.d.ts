@@ -9,6 +9,21 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The requests of one JavaScript thread; the engine below is the process's. */
+export declare class NativeClient {
+  constructor(onResults: () => void)
+  /** Starts a request; its result comes under this number, once. */
+  submit(id: number, request: NativeRequest): void
+  /** Ends a request after a grace time in milliseconds, if it is not done by then. */
+  abort(id: number, graceMs: number): void
+  /** Up to `most` results. When as many come, there may be more. */
+  take(most: number): Array<NativeResult>
+  /** Certificates in PEM form that TLS trusts from now on. */
+  setTlsRoots(certificates: Array<string>): void
+  /** Lets go of the engine until the next request; with its last holder it ends. */
+  release(): void
+}
+
 /** A tracker and, while it listens, its server. */
 export declare class NativeServer {
   constructor(options: NativeServerOptions, onEvents: () => void)
@@ -30,6 +45,29 @@ export interface NativeAddress {
   address: string
   family: string
   port: number
+}
+
+/** An announce: the query for HTTP, the rest for UDP. */
+export interface NativeAnnounce {
+  query: Array<NativePair>
+  infoHash: string
+  peerId: string
+  downloaded: number
+  left?: number
+  uploaded: number
+  event: string
+  key: number
+  numwant: number
+  port: number
+}
+
+export interface NativeAnnounceReply {
+  complete?: number
+  incomplete?: number
+  peers: Array<string>
+  trackerId?: Uint8Array
+  externalIp?: string
+  raw?: Record<string, unknown>
 }
 
 /** Addresses, as numbers in text form, and a port. */
@@ -56,10 +94,36 @@ export interface NativeBound {
   noIpv6?: boolean
 }
 
+export interface NativeCause {
+  message: string
+  code?: string
+  errno?: number
+  syscall?: string
+  address?: string
+  port?: number
+}
+
+/** An error, from which JavaScript makes one of its own. */
+export interface NativeClientError {
+  code: string
+  message: string
+  cause?: NativeCause
+  /** To be told to nobody. */
+  silent: boolean
+  /** Minutes until the tracker may be asked again (BEP 31); -1 for never. */
+  retryIn?: number
+}
+
 /** A batch of events. */
 export interface NativeEvents {
   count: number
   records: Buffer
+}
+
+/** A key of a query, and its value as text or as bytes. */
+export interface NativePair {
+  key: string
+  value: string | Uint8Array
 }
 
 /** A peer of a swarm. */
@@ -69,6 +133,41 @@ export interface NativePeer {
   port: number
   peerId: string
   complete: boolean
+}
+
+/** A request to a tracker; lib/client has checked what is in it. */
+export interface NativeRequest {
+  url: string
+  userAgent?: string
+  timeoutMs?: number
+  minIntervalMs?: number
+  /** `both`, `ipv4`, `ipv6`; else IPv4 first. */
+  families?: string
+  announce?: NativeAnnounce
+  /** 40 digits each. */
+  scrape?: Array<string>
+}
+
+/** What a request came to: one of `error`, `announce`, `scrape`. */
+export interface NativeResult {
+  id: number
+  error?: NativeClientError
+  announce?: NativeAnnounceReply
+  scrape?: Array<NativeScrapeRow>
+  /** The tracker's message to the user. */
+  warningMessage?: string
+  /** Complaints about a reply that was usable. */
+  warnings: Array<NativeClientError>
+  /** When to announce again, in milliseconds; 0 for never, absent to go on as before. */
+  intervalMs?: number
+}
+
+export interface NativeScrapeRow {
+  infoHash: string
+  complete?: number
+  incomplete?: number
+  downloaded?: number
+  raw?: Record<string, unknown>
 }
 
 /** Options that lib/server/options.js has checked; what is left out has the engine's default. */

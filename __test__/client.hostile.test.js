@@ -9,7 +9,7 @@ const { test } = require('./helpers/test')
 const { callback, next, nextValue, record } = require('./helpers/events')
 const { encode } = require('./helpers/bencode')
 const { FakeHttpTracker } = require('./helpers/fake-http-tracker')
-const { FakeUdpTracker, transactionOf } = require('./helpers/fake-udp-tracker')
+const { FakeUdpTracker, answerWith, transactionOf } = require('./helpers/fake-udp-tracker')
 const { uint32 } = require('./helpers/udp')
 const { assertWarning, createClient } = require('./helpers/subjects')
 
@@ -167,7 +167,7 @@ test('a failure reason of half a megabyte is cut, not printed whole', async t =>
 
 test('a UDP answer with peers cut in two is a warning or loses that peer alone', async t => {
   const tracker = await FakeUdpTracker.start(t, {
-    announce: (packet, reply) => reply(uint32(1), transactionOf(packet), uint32(1800), uint32(0), uint32(1), Buffer.from([10, 0, 0, 1, 0, 9, 10, 0, 0]))
+    announce: answerWith(Buffer.from([10, 0, 0, 1, 0, 9, 10, 0, 0]))
   })
   const client = createClient(t, { announce: tracker.url })
   const events = record(client, 'update', 'peer', 'warning')
@@ -232,6 +232,37 @@ test('a silent HTTP tracker does not hold destroy for long, nor other clients at
   const [err] = await callback(cb => client.destroy(cb))
   assert.ok(!err, `${err}`)
   assert.deepStrictEqual(events.names, [])
+})
+
+test('silence, over both transports, is one warning when the time is up', async t => {
+  const http = await FakeHttpTracker.start(t, () => {})
+  const slow = await FakeHttpTracker.start(t, (req, res) => { res.write('d8:complete') })
+  const udp = await FakeUdpTracker.start(t, { connect: () => {} })
+  const halfway = await FakeUdpTracker.start(t, { announce: () => {} })
+  for (const [{ url }, message] of [
+    [http, 'This operation was aborted'], [slow, 'This operation was aborted'],
+    [udp, `tracker request timed out (started) (${udp.url})`],
+    [halfway, `tracker request timed out (started) (${halfway.url})`]
+  ]) {
+    const client = createClient(t, { announce: url, requestTimeout: 100 })
+    const events = record(client, 'warning', 'update', 'error')
+    client.start()
+    await events.count('warning', 1)
+    await othersGoOn(t, 5)
+    assert.deepStrictEqual(events.names, ['warning'])
+    assertWarning(events.of('warning')[0][0], message)
+  }
+})
+
+test('the time-out of stopped is no news', async t => {
+  const udp = await FakeUdpTracker.start(t, { connect: () => {} })
+  const client = createClient(t, { announce: udp.url, requestTimeout: 50 })
+  const events = record(client, 'warning', 'error')
+  client.stop()
+  client.update()
+  await events.count('warning', 1)
+  await othersGoOn(t, 10)
+  assert.strictEqual(events.log.length, 1)
 })
 
 test('a listener that throws is an uncaught exception, and the other events still come', async t => {

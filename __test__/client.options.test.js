@@ -223,7 +223,7 @@ test('positional: no announce is no tracker; an inherited one counts', async t =
 
 test('positional: without new, and with options', async t => {
   const http = await FakeHttpTracker.start(t)
-  const client = Client(randomHex(), 6881, { infoHash: randomHex(), announce: http.url }, { // eslint-disable-line new-cap
+  const client = Client(randomHex(), 6881, { infoHash: randomHex(), announce: http.url }, {
     numWant: 7, getAnnounceOpts: () => ({ custom: 'x' })
   })
   t.after(() => destroyClient(client))
@@ -247,4 +247,12 @@ test('positional: Client.scrape(announceUrl, infoHash, callback)', async t => {
   const [err, data] = await callback(cb => Client.scrape(udp.url, infoHash, cb))
   assert.ifError(err)
   assert.deepStrictEqual(data, { announce: udp.url, infoHash, complete: 1, downloaded: 10, incomplete: 100 })
+})
+
+test('options and info hashes of the wrong type are told by name', t => {
+  assert.throws(() => new Client(clientOptions({ announce: [], userAgent: 5 })), {
+    name: 'TypeError', code: 'ERR_TRACKER_INVALID_OPTION', message: /userAgent/
+  })
+  const client = createClient(t, { announce: 'udp://127.0.0.1:1' })
+  assert.throws(() => client.scrape({ infoHash: 5 }), { name: 'TypeError', code: 'ERR_TRACKER_INVALID_INFO_HASH' })
 })

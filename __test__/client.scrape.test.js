@@ -32,8 +32,9 @@ for (const [name, url] of [['http', httpUrl], ['udp', udpUrl]]) {
     assert.ifError(err)
     assert.deepStrictEqual(Object.keys(data).sort(), [...hashes].sort())
     for (const infoHash of hashes) {
-      const incomplete = infoHash === hashes[1] ? 1 : 0
-      assert.deepStrictEqual(data[infoHash], { announce: url(server), infoHash, complete: 0, incomplete, downloaded: 0 })
+      assert.deepStrictEqual(data[infoHash], {
+        announce: url(server), infoHash, complete: 0, incomplete: infoHash === hashes[1] ? 1 : 0, downloaded: 0
+      })
     }
   })
 }

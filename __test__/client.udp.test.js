@@ -5,7 +5,7 @@ const dgram = require('node:dgram')
 const { once } = require('node:events')
 const { test, needsIPv6 } = require('./helpers/test')
 const { callback, nextValue, record } = require('./helpers/events')
-const { FakeUdpTracker, parseAnnounce, transactionOf } = require('./helpers/fake-udp-tracker')
+const { FakeUdpTracker, answerWith, parseAnnounce, transactionOf } = require('./helpers/fake-udp-tracker')
 const { EVENTS, MAGIC, uint32 } = require('./helpers/udp')
 const { assertWarning, createClient, randomHex } = require('./helpers/subjects')
 
@@ -102,7 +102,7 @@ test('path and query of the URL are sent as BEP 41 data', async t => {
 
 test('an announce over IPv6, with 18-byte peers', needsIPv6, async t => {
   const tracker = await FakeUdpTracker.start(t, {
-    announce: (packet, reply) => reply(uint32(1), transactionOf(packet), uint32(1800), uint32(0), uint32(1), Buffer.from('20010db8000000000000000000000001' + '1ae1', 'hex'))
+    announce: answerWith(Buffer.from('20010db8000000000000000000000001' + '1ae1', 'hex'))
   }, '::1')
   const client = createClient(t, { announce: tracker.url })
   client.start()
@@ -111,7 +111,7 @@ test('an announce over IPv6, with 18-byte peers', needsIPv6, async t => {
 
 test('peers with port 0 are left out', async t => {
   const tracker = await FakeUdpTracker.start(t, {
-    announce: (packet, reply) => reply(uint32(1), transactionOf(packet), uint32(1800), uint32(0), uint32(1), Buffer.from([10, 0, 0, 1, 0, 0, 10, 0, 0, 2, 0, 9]))
+    announce: answerWith(Buffer.from([10, 0, 0, 1, 0, 0, 10, 0, 0, 2, 0, 9]))
   })
   const client = createClient(t, { announce: tracker.url })
   client.start()

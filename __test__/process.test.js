@@ -9,7 +9,7 @@ const { FakeHttpTracker } = require('./helpers/fake-http-tracker')
 const { FakeUdpTracker } = require('./helpers/fake-udp-tracker')
 const { ROOT, spawnNode } = require('./helpers/processes')
 const { announcePath, bencoded } = require('./helpers/http')
-const { httpPort, randomHex, startServer } = require('./helpers/subjects')
+const { httpPort, startServer, stranger } = require('./helpers/subjects')
 
 const onLinux = process.platform === 'linux' ? {} : { skip: 'threads are counted in /proc' }
 const NEW_CLIENT = 'const Client = require(process.argv[1]); const client = new Client({ infoHash: \'a\'.repeat(40), peerId: \'b\'.repeat(40), port: 6881, announce: process.argv[2] })'
@@ -88,7 +88,7 @@ test('a listening server keeps the process, a closed one lets it exit', async t 
     process.channel.unref()
   `, { ipc: true })
   const [, port] = await child.line(/port (\d+)/)
-  await bencoded(Number(port), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  await bencoded(Number(port), announcePath({ ...stranger() }))
   child.send('close')
   assert.match((await child.ended).stdout, /closed (null|undefined)/)
 })
@@ -106,12 +106,51 @@ test('a process can end in the middle of everything', async t => {
       server.on('start', () => {})
       server.listen(0, () => {
         const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 1, announce: [process.argv[2], 'udp://127.0.0.1:' + server.udp.address().port] })
-        client.on('update', () => { process.on('SIGTERM', () => process.exit(0)); for (let i = 0; i < 50; i++) client.update(); ${end} })
+        client.once('update', () => { process.once('SIGTERM', () => process.exit(0)); for (let i = 0; i < 50; i++) client.update(); ${end} })
         client.start()
       })
     `, { args: [`http://127.0.0.1:${httpPort(server)}/announce`] })
     await child.ended
   }
+})
+
+test('a flood of answers leaves timers and signals their turn', async t => {
+  const child = spawnNode(t, `
+    const Client = require(process.argv[1])
+    const server = new Client.Server({ ws: false, stats: false })
+    server.listen(0, '127.0.0.1', () => {
+      const announce = 'udp://127.0.0.1:' + server.udp.address().port
+      const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 1, announce })
+      let updates = 0
+      client.on('update', () => {
+        if (updates++ === 0) setTimeout(() => { console.log(updates); process.exit() })
+        // Each answer brings more requests, so the engine has results whenever it is asked.
+        for (let i = 0; i < 50; i++) client.update()
+      })
+      client.start()
+    })
+  `)
+  const updates = Number((await child.ended).stdout)
+  // One batch at most: the timer is due a millisecond after the first of it.
+  assert.ok(updates > 0 && updates <= 512, `${updates} updates before the timer`)
+})
+
+test('threads go when the last client has been destroyed, one that only scraped too', onLinux, async t => {
+  const tracker = await FakeUdpTracker.start(t)
+  const child = spawnNode(t, `
+    const fs = require('fs')
+    const Client = require(process.argv[1])
+    const threads = () => fs.readdirSync('/proc/self/task').length
+    fs.readFile(process.execPath + '/none', () => {
+      const before = threads()
+      Client.scrape({ infoHash: 'a'.repeat(40), announce: process.argv[2] }, err => {
+        if (err) throw err
+        // They end on their own time.
+        setInterval(() => { if (threads() <= before) process.exit() }, 5)
+      })
+    })
+  `, { args: [tracker.url], limit: 20_000 })
+  await child.ended
 })
 
 test('closing and listening again, ten times, leaves no thread behind', onLinux, async t => {
@@ -185,7 +224,7 @@ test('the main thread goes on after its workers', async t => {
   const server = await startServer(t)
   const worker = new Worker('require(require(\'worker_threads\').workerData)', { eval: true, workerData: ROOT })
   await once(worker, 'exit')
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger() }))
   assert.strictEqual(answer.get('incomplete'), 1)
   const [err] = await callback(cb => server.close(cb))
   assert.ok(!err)

@@ -6,14 +6,14 @@ const { test, needsIPv6, SOCKET_PATHS } = require('./helpers/test')
 const { fromCompact } = require('./helpers/compact')
 const { decode } = require('./helpers/bencode')
 const { announcePath, bencoded, percent, raw, request, scrapePath } = require('./helpers/http')
-const { httpPort, randomHex, startServer } = require('./helpers/subjects')
+const { httpPort, randomHex, startServer, stranger } = require('./helpers/subjects')
 
 for (const { name, opts } of SOCKET_PATHS) {
   const start = (t, more) => startServer(t, { udp: false, ...opts, ...more })
 
   test(`${name}: a compact announce has the original's keys and the peer itself`, async t => {
     const server = await start(t)
-    const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), event: 'started' }))
+    const answer = await bencoded(httpPort(server), announcePath({ ...stranger(), event: 'started' }))
     assert.deepStrictEqual([...answer.keys()], ['complete', 'incomplete', 'interval', 'peers', 'peers6'])
     assert.strictEqual(answer.get('complete'), 0)
     assert.strictEqual(answer.get('incomplete'), 1)
@@ -77,13 +77,13 @@ test('the dictionary form lists IPv6 peers beside IPv4 ones', needsIPv6, async t
 
 test('no_peer_id leaves the peer ids out', async t => {
   const server = await startServer(t, { udp: false })
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), compact: 0, no_peer_id: 1 }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger(), compact: 0, no_peer_id: 1 }))
   assert.deepStrictEqual([...answer.get('peers')[0].keys()], ['ip', 'port'])
 })
 
 test('a stranger compact value leaks nothing', async t => {
   const server = await startServer(t, { udp: false })
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), compact: 2 }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger(), compact: 2 }))
   const peers = answer.get('peers')
   if (Array.isArray(peers)) assert.deepStrictEqual([...peers[0].keys()], ['ip', 'peer id', 'port'])
   else assert.strictEqual(peers.length, 6)
@@ -104,7 +104,9 @@ test('numwant is exact up to 82, 50 when missing or -1, none when 0', async t =>
 test('the peers of an answer are chosen at random', async t => {
   const server = await startServer(t, { udp: false })
   const infoHash = randomHex()
-  const announce = (port, numwant) => bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port, numwant }))
+  const announce = (port, numwant) => {
+    return bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port, numwant }))
+  }
   for (let port = 1; port <= 60; port++) await announce(port, 1)
   const seen = new Set()
   // Each of 60 peers is missed by 200 draws of 10 with a chance of (5/6)^200 < 1e-15.
@@ -114,7 +116,7 @@ test('the peers of an answer are chosen at random', async t => {
 
 test('the interval option is told in seconds, rounded up', async t => {
   const server = await startServer(t, { udp: false, interval: 61_001 })
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger() }))
   assert.strictEqual(answer.get('interval'), 62)
 })
 
@@ -133,7 +135,9 @@ test('any percent-encoding of the 20 bytes is the same hash', async t => {
 test('scrape answers raw 20-byte keys, sorted, with true counts', async t => {
   const server = await startServer(t, { udp: false })
   const [a, b, unknown] = [randomHex(), randomHex(), randomHex()]
-  const announce = (infoHash, port, params) => bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port, ...params }))
+  const announce = (infoHash, port, params) => {
+    return bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port, ...params }))
+  }
   await announce(a, 1, { event: 'started', left: 0 })
   await announce(a, 2, { event: 'started', left: 10 })
   await announce(a, 2, { event: 'completed', left: 0 })
@@ -174,7 +178,7 @@ test('a scrape does not create a swarm', async t => {
 
 test('an answer is 200 with a length and a content type', async t => {
   const server = await startServer(t, { udp: false })
-  for (const path of [announcePath({ infoHash: randomHex(), peerId: randomHex() }), '/announce?bad', scrapePath(randomHex())]) {
+  for (const path of [announcePath({ ...stranger() }), '/announce?bad', scrapePath(randomHex())]) {
     const { status, headers, body } = await request(httpPort(server), path)
     assert.strictEqual(status, 200)
     assert.strictEqual(Number(headers['content-length']), body.length)
@@ -187,33 +191,33 @@ test('x-forwarded-for counts only with trustProxy, and its first entry then', as
   const headers = { 'x-forwarded-for': '203.0.113.7, 198.51.100.1' }
   for (const [trustProxy, ip] of [[false, '127.0.0.1'], [true, '203.0.113.7']]) {
     const server = await startServer(t, { udp: false, trustProxy })
-    const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }), { headers })
+    const answer = await bencoded(httpPort(server), announcePath({ ...stranger() }), { headers })
     assert.deepStrictEqual(fromCompact(answer.get('peers')), [`${ip}:6881`])
   }
 })
 
 test('trustProxy without the header uses the connection\'s address', async t => {
   const server = await startServer(t, { udp: false, trustProxy: true })
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger() }))
   assert.deepStrictEqual(fromCompact(answer.get('peers')), ['127.0.0.1:6881'])
 })
 
 test('trustProxy takes an IPv6 address', async t => {
   const server = await startServer(t, { udp: false, trustProxy: true })
   const headers = { 'x-forwarded-for': '2001:db8::7' }
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }), { headers })
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger() }), { headers })
   assert.deepStrictEqual(fromCompact(answer.get('peers6'), 6), ['[2001:db8::7]:6881'])
 })
 
 test('the ip of the query is ignored', async t => {
   const server = await startServer(t, { udp: false })
-  const answer = await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex(), ip: '203.0.113.9' }))
+  const answer = await bencoded(httpPort(server), announcePath({ ...stranger(), ip: '203.0.113.9' }))
   assert.deepStrictEqual(fromCompact(answer.get('peers')), ['127.0.0.1:6881'])
 })
 
 test('HTTP/1.0 is answered and closed', async t => {
   const server = await startServer(t, { udp: false })
-  const answer = await raw(httpPort(server), `GET ${announcePath({ infoHash: randomHex(), peerId: randomHex() })} HTTP/1.0\r\n\r\n`)
+  const answer = await raw(httpPort(server), `GET ${announcePath({ ...stranger() })} HTTP/1.0\r\n\r\n`)
   const body = answer.subarray(answer.indexOf('\r\n\r\n') + 4)
   assert.strictEqual(decode(body).get('incomplete'), 1)
 })
@@ -221,7 +225,9 @@ test('HTTP/1.0 is answered and closed', async t => {
 test('peersCacheLength bounds a swarm', async t => {
   const server = await startServer(t, { udp: false, peersCacheLength: 5 })
   const infoHash = randomHex()
-  for (let port = 1; port <= 20; port++) await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port }))
+  for (let port = 1; port <= 20; port++) {
+    await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port }))
+  }
   const answer = await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex(), port: 20 }))
   assert.strictEqual(answer.get('incomplete'), 5)
   assert.strictEqual(fromCompact(answer.get('peers')).length, 5)

@@ -3,7 +3,7 @@
 const assert = require('node:assert')
 const { test, needsIPv6, SOCKET_PATHS } = require('./helpers/test')
 const { UdpPeer, announceRequest, connectRequest, decodeReply, scrapeRequest } = require('./helpers/udp')
-const { randomHex, startServer, udpPort } = require('./helpers/subjects')
+const { randomHex, startServer, stranger, udpPort } = require('./helpers/subjects')
 
 for (const { name, opts } of SOCKET_PATHS) {
   const start = (t, more) => startServer(t, { http: false, ...opts, ...more })
@@ -39,7 +39,7 @@ for (const { name, opts } of SOCKET_PATHS) {
     const peer = await UdpPeer.open(t, udpPort(server))
     const connectionId = await peer.connect()
     const transactionId = Buffer.from('01020304', 'hex')
-    const reply = await peer.exchange(announceRequest({ connectionId, transactionId, infoHash: randomHex(), peerId: randomHex() }))
+    const reply = await peer.exchange(announceRequest({ connectionId, transactionId, ...stranger() }))
     assert.ok(decodeReply(reply).transactionId.equals(transactionId))
   })
 
@@ -63,13 +63,13 @@ for (const { name, opts } of SOCKET_PATHS) {
     const peer = await UdpPeer.open(t, udpPort(server))
     await peer.connect()
     for (let i = 0; i < 10; i++) {
-      const { action } = await peer.announce({ infoHash: randomHex(), peerId: randomHex() })
+      const { action } = await peer.announce({ ...stranger() })
       assert.strictEqual(action, 1)
     }
     // The port is no part of the id: NATs change it.
     const samePlace = await UdpPeer.open(t, udpPort(server))
     samePlace.connectionId = peer.connectionId
-    assert.strictEqual((await samePlace.announce({ infoHash: randomHex(), peerId: randomHex() })).action, 1)
+    assert.strictEqual((await samePlace.announce({ ...stranger() })).action, 1)
   })
 
   test(`${name}: wrong connection ids get no answer and change nothing`, async t => {
@@ -79,7 +79,7 @@ for (const { name, opts } of SOCKET_PATHS) {
     const flipped = Buffer.from(connectionId)
     flipped[7] ^= 1
     for (const id of [Buffer.alloc(8), Buffer.from('0000041727101980', 'hex'), flipped]) {
-      assert.ok(await peer.isIgnored(announceRequest({ connectionId: id, infoHash: randomHex(), peerId: randomHex() })))
+      assert.ok(await peer.isIgnored(announceRequest({ connectionId: id, ...stranger() })))
       assert.ok(await peer.isIgnored(scrapeRequest({ connectionId: id, hashes: [randomHex()] })))
     }
     assert.deepStrictEqual(Object.keys(server.torrents), [])
@@ -138,7 +138,7 @@ test('64-bit counters arrive whole', async t => {
   const peer = await UdpPeer.open(t, udpPort(server))
   const started = paramsOf(server, 'start')
   await peer.announce({
-    infoHash: randomHex(), peerId: randomHex(), event: 'started', left: 5_000_000_000_000, downloaded: 3_000_000_000, uploaded: 4_294_836_224
+    ...stranger(), event: 'started', left: 5_000_000_000_000, downloaded: 3_000_000_000, uploaded: 4_294_836_224
   })
   const params = await started
   assert.strictEqual(params.left, 5_000_000_000_000)
@@ -149,7 +149,7 @@ test('64-bit counters arrive whole', async t => {
 test('a left with only high bits set is no seeder', async t => {
   const server = await startServer(t, { http: false })
   const peer = await UdpPeer.open(t, udpPort(server))
-  const reply = await peer.announce({ infoHash: randomHex(), peerId: randomHex(), event: 'started', left: 2n ** 32n })
+  const reply = await peer.announce({ ...stranger(), event: 'started', left: 2n ** 32n })
   assert.strictEqual(reply.complete, 0)
   assert.strictEqual(reply.incomplete, 1)
 })
@@ -157,14 +157,14 @@ test('a left with only high bits set is no seeder', async t => {
 test('the ip field is not trusted', async t => {
   const server = await startServer(t, { http: false })
   const peer = await UdpPeer.open(t, udpPort(server))
-  const { peers } = await peer.announce({ infoHash: randomHex(), peerId: randomHex(), ip: 0xcb007107 })
+  const { peers } = await peer.announce({ ...stranger(), ip: 0xcb007107 })
   assert.deepStrictEqual(peers, ['127.0.0.1:6881'])
 })
 
 test('port 0 means the port that the packet came from', async t => {
   const server = await startServer(t, { http: false })
   const peer = await UdpPeer.open(t, udpPort(server))
-  const { peers } = await peer.announce({ infoHash: randomHex(), peerId: randomHex(), port: 0 })
+  const { peers } = await peer.announce({ ...stranger(), port: 0 })
   assert.deepStrictEqual(peers, [`127.0.0.1:${peer.port}`])
 })
 
@@ -174,9 +174,10 @@ test('bytes after an announce, URL data or junk, do no harm', async t => {
   const path = Buffer.from('/announce?passkey=1')
   for (const options of [
     Buffer.concat([Buffer.from([2, path.length]), path, Buffer.from([0])]),
-    Buffer.from([2]), Buffer.from([2, 255, 1]), Buffer.from([1, 1, 1, 0]), Buffer.from([0xee, 0xff, 0, 0, 0]), Buffer.alloc(500, 0xff)
+    Buffer.from([2]), Buffer.from([2, 255, 1]), Buffer.from([1, 1, 1, 0]), Buffer.from([0xee, 0xff, 0, 0, 0]),
+    Buffer.alloc(500, 0xff)
   ]) {
-    const { action } = await peer.announce({ infoHash: randomHex(), peerId: randomHex(), options })
+    const { action } = await peer.announce({ ...stranger(), options })
     assert.strictEqual(action, 1)
   }
 })

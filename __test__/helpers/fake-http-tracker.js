@@ -61,7 +61,7 @@ function parseRequest (req) {
     const at = pair.indexOf('=')
     return at === -1 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)]
   })
-  return { url: req.url, path, pairs, query: Object.fromEntries(pairs), headers: req.headers, rawHeaders: req.rawHeaders }
+  return { url: req.url, path, pairs, query: Object.fromEntries(pairs), headers: req.headers }
 }
 
 /** The bytes behind a percent-encoded value. */

@@ -66,13 +66,18 @@ function connect (packet, reply, tracker) {
   reply(uint32(0), transactionOf(packet), tracker.connectionId)
 }
 
-function announce (packet, reply) {
-  reply(uint32(1), transactionOf(packet), uint32(1800), uint32(3), uint32(2), Buffer.from([10, 0, 0, 1, 0x1a, 0xe1]))
+const announce = answerWith(Buffer.from([10, 0, 0, 1, 0x1a, 0xe1]))
+
+/** An announce answer of two seeders, three leechers and these compact peers. */
+function answerWith (peers) {
+  return (packet, reply) => reply(uint32(1), transactionOf(packet), uint32(1800), uint32(3), uint32(2), peers)
 }
 
 function scrape (packet, reply) {
   const rows = []
-  for (let at = 16, n = 1; at + 20 <= packet.length; at += 20, n++) rows.push(uint32(n), uint32(n * 10), uint32(n * 100))
+  for (let at = 16, n = 1; at + 20 <= packet.length; at += 20, n++) {
+    rows.push(uint32(n), uint32(n * 10), uint32(n * 100))
+  }
   reply(uint32(2), transactionOf(packet), ...rows)
 }
 
@@ -95,4 +100,4 @@ function parseAnnounce (packet) {
   }
 }
 
-module.exports = { FakeUdpTracker, parseAnnounce, transactionOf }
+module.exports = { FakeUdpTracker, answerWith, parseAnnounce, transactionOf }

@@ -10,6 +10,9 @@ const { Server } = Client
 /** A random hex info hash or peer id. */
 const randomHex = () => crypto.randomBytes(20).toString('hex')
 
+/** A torrent and a peer that nobody has met. */
+const stranger = () => ({ infoHash: randomHex(), peerId: randomHex() })
+
 /** A server on ports of the kernel's choice, closed when the test ends; unexpected trouble fails the test. */
 async function startServer (t, opts = {}, ...listenArgs) {
   const server = new Server({ ws: false, stats: false, ...opts })
@@ -39,7 +42,7 @@ const httpUrl = (server, host = '127.0.0.1') => `http://${host}:${httpPort(serve
 const udpUrl = (server, host = '127.0.0.1') => `udp://${host}:${udpPort(server)}`
 
 /** What an app gives at least. */
-const clientOptions = opts => ({ infoHash: randomHex(), peerId: randomHex(), port: 6881, wrtc: false, ...opts })
+const clientOptions = opts => ({ ...stranger(), port: 6881, wrtc: false, ...opts })
 
 /** A client that is destroyed when the test ends. */
 function createClient (t, opts) {
@@ -76,6 +79,7 @@ module.exports = {
   listen,
   randomHex,
   startServer,
+  stranger,
   udpPort,
   udpUrl
 }

@@ -82,7 +82,8 @@ class UdpPeer {
 
   async announce (params) {
     if (!this.connectionId) await this.connect()
-    return decodeReply(await this.exchange(announceRequest({ connectionId: this.connectionId, ...params })), this.family)
+    const { connectionId } = this
+    return decodeReply(await this.exchange(announceRequest({ connectionId, ...params })), this.family)
   }
 
   async scrape (...hashes) {

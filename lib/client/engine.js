@@ -27,12 +27,14 @@ let rootsGiven = false
  * @returns {number} for {@link abort}
  */
 exports.submit = function submit (request, done) {
-  engine ??= new native.NativeClient(drain)
+  // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
+  // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
+  engine ??= new native.NativeClient(() => setImmediate(drain))
   if (request.url.startsWith('https:')) giveRoots()
   do lastId = (lastId + 1) % MAX_ID
   while (pending.has(lastId))
   const id = lastId
-  pending.set(id, { request, done, release: hold() })
+  pending.set(id, { request, done, release: hold(), triedWithRoots: rootsGiven })
   try {
     engine.submit(id, request)
   } catch (err) {
@@ -73,9 +75,11 @@ function drain () {
 }
 
 function finish (result) {
-  const { request, done, release } = pending.get(result.id)
+  const entry = pending.get(result.id)
+  const { request, done, release } = entry
   // A redirect from http: to https: is the first that is heard of TLS.
-  if (result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !rootsGiven) {
+  if (result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !entry.triedWithRoots) {
+    entry.triedWithRoots = true
     giveRoots()
     return engine.submit(result.id, request)
   }

@@ -1,5 +1,6 @@
 'use strict'
 
+const { emitSafely } = require('../emit')
 const { bytes } = require('../hex')
 const Tracker = require('./tracker')
 
@@ -36,14 +37,14 @@ class HTTPTracker extends Tracker {
   _onAnnounce ({ raw, trackerId, peers }) {
     // If absent, the known one stays.
     if (trackerId !== undefined) this.#trackerId = trackerId
-    this.client.emit('update', { ...raw, announce: this.announceUrl, infoHash: this.client.infoHash })
+    emitSafely(this.client, 'update', { ...raw, announce: this.announceUrl, infoHash: this.client.infoHash })
     this._emitPeers(peers)
   }
 
   _onScrape (rows) {
     for (const { raw, infoHash } of rows) {
       if (this.destroyed) return
-      this.client.emit('scrape', { ...raw, announce: this.announceUrl, infoHash })
+      emitSafely(this.client, 'scrape', { ...raw, announce: this.announceUrl, infoHash })
     }
   }
 

@@ -124,6 +124,11 @@ class Client extends EventEmitter {
     else this.#tiers.announce(opts)
   }
 
+  /** By a tracker before each request: the engine runs until this client is destroyed. */
+  _useEngine () {
+    this.#unuse ??= engine.use()
+  }
+
   /** What a UDP announce can say. */
   _udpFields (opts) {
     return {
@@ -144,7 +149,6 @@ class Client extends EventEmitter {
   }
 
   #announce (opts) {
-    this.#unuse ??= engine.use()
     if (this.#tiers !== null) return this.#tiers.announce(opts)
     for (const tracker of this._trackers) tracker.announce(opts)
   }
@@ -226,7 +230,7 @@ function int32 (value) {
 const Callable = new Proxy(Client, {
   apply (Class, self, args) {
     if (isPositional(args)) return new Class(...args)
-    throw new TypeError("Class constructor Client cannot be invoked without 'new'")
+    throw new TypeError('Class constructor Client cannot be invoked without \'new\'')
   }
 })
 Client.prototype.constructor = Callable

@@ -45,6 +45,9 @@ exports.checkOptions = function checkOptions (opts) {
   checkId(opts.infoHash, 'infoHash')
   const port = Number(opts.port)
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw invalid('port', 'a number from 1 to 65535')
+  if (opts.userAgent !== undefined && opts.userAgent !== null && typeof opts.userAgent !== 'string') {
+    throw invalid('userAgent', 'a string')
+  }
   for (const name of ['minInterval', 'requestTimeout']) {
     const value = opts[name]
     if (value === undefined) continue

@@ -2,6 +2,7 @@
 
 const EventEmitter = require('events')
 
+const { emitSafely } = require('../emit')
 const engine = require('./engine')
 
 /** A stop sent with the destroy has this long to arrive, in milliseconds. */
@@ -76,6 +77,7 @@ class Tracker extends EventEmitter {
 
   #request (request, done) {
     const { client } = this
+    client._useEngine()
     const id = engine.submit({
       url: this.announceUrl,
       userAgent: client._userAgent,
@@ -93,11 +95,11 @@ class Tracker extends EventEmitter {
 
   #report (result, done) {
     if (result.error !== undefined) {
-      if (!result.silent) this.client.emit(this._isFatal(result.error) ? 'error' : 'warning', result.error)
+      if (!result.silent) emitSafely(this.client, this._isFatal(result.error) ? 'error' : 'warning', result.error)
     } else if (result.warningMessage !== undefined) {
-      this.client.emit('warning', Object.assign(new Error(result.warningMessage), { code: 'ERR_TRACKER_WARNING' }))
+      emitSafely(this.client, 'warning', Object.assign(new Error(result.warningMessage), { code: 'ERR_TRACKER_WARNING' }))
     }
-    for (const warning of result.warnings) this.client.emit('warning', warning)
+    for (const warning of result.warnings) emitSafely(this.client, 'warning', warning)
     // A listener may have destroyed the client.
     if (!this.destroyed) done(result)
   }
@@ -105,7 +107,7 @@ class Tracker extends EventEmitter {
   _emitPeers (peers) {
     for (const peer of peers) {
       if (this.destroyed) return
-      this.client.emit('peer', peer)
+      emitSafely(this.client, 'peer', peer)
     }
   }
 

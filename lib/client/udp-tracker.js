@@ -1,5 +1,6 @@
 'use strict'
 
+const { emitSafely } = require('../emit')
 const Tracker = require('./tracker')
 
 /** A tracker over UDP (BEP 15). */
@@ -9,14 +10,14 @@ class UDPTracker extends Tracker {
   }
 
   _onAnnounce ({ complete, incomplete, peers }) {
-    this.client.emit('update', { announce: this.announceUrl, complete, incomplete })
+    emitSafely(this.client, 'update', { announce: this.announceUrl, complete, incomplete })
     this._emitPeers(peers)
   }
 
   _onScrape (rows) {
     for (const { infoHash, complete, downloaded, incomplete } of rows) {
       if (this.destroyed) return
-      this.client.emit('scrape', { announce: this.announceUrl, infoHash, complete, downloaded, incomplete })
+      emitSafely(this.client, 'scrape', { announce: this.announceUrl, infoHash, complete, downloaded, incomplete })
     }
   }
 }

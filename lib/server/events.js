@@ -61,7 +61,7 @@ function readHttpRequest (reader) {
     const name = reader.text()
     const value = reader.text()
     // As in Node: a repeated header is one, its values joined.
-    request.headers[name] = name in request.headers ? `${request.headers[name]}, ${value}` : value
+    request.headers[name] = Object.hasOwn(request.headers, name) ? `${request.headers[name]}, ${value}` : value
   }
   return request
 }

@@ -2,6 +2,7 @@
 
 const EventEmitter = require('events')
 
+const { emitSafely } = require('../emit')
 const { trackerError, systemError } = require('../errors')
 const { toHex } = require('../hex')
 const { hold } = require('../keep-alive')
@@ -33,6 +34,7 @@ class Server extends EventEmitter {
     this.listening = false
     this.destroyed = false
     this.http = options.http ? new Listener() : null
+    this.ws = null
     this.udp4 = options.udp ? new Listener() : null
     this.udp6 = options.udp ? new Listener() : null
     this.udp = this.udp4 ?? undefined
@@ -40,7 +42,8 @@ class Server extends EventEmitter {
     // The engine must not keep a server alive that the program has forgotten; while it listens the
     // program need not, since `openServers` holds it.
     const self = new WeakRef(this)
-    this.#native = new native.NativeServer(options.native, () => self.deref()?.#drain())
+    // Not in the ring itself: Node runs up to a thousand of them before it looks at timers and sockets.
+    this.#native = new native.NativeServer(options.native, () => setImmediate(() => self.deref()?.#drain()))
     this.torrents = torrentsView(this.#native)
   }
 
@@ -159,18 +162,10 @@ class Server extends EventEmitter {
   // Rung by the engine. The next ring comes only after a batch that was not full.
   #drain () {
     const { count, records } = this.#native.takeEvents(EVENTS_PER_TURN)
-    decodeEvents(records, (...args) => this.#emitSafely(args))
+    decodeEvents(records, (...args) => {
+      if (this.#state !== 'closed') emitSafely(this, ...args)
+    })
     if (count === EVENTS_PER_TURN) setImmediate(() => this.#drain())
-  }
-
-  // One listener that throws must not cost the others their events.
-  #emitSafely (args) {
-    if (this.#state === 'closed') return
-    try {
-      this.emit(...args)
-    } catch (err) {
-      process.nextTick(() => { throw err })
-    }
   }
 }
 

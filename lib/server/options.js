@@ -83,7 +83,7 @@ function pathPrefix (opts) {
   const prefix = text(opts, 'pathPrefix')
   if (prefix === undefined || prefix === '') return undefined
   if (/^\/[^?#\s]*[^?#\s/]$/.test(prefix)) return prefix
-  throw invalid('pathPrefix', "a path such as '/tracker', without a slash at its end")
+  throw invalid('pathPrefix', 'a path such as \'/tracker\', without a slash at its end')
 }
 
 function invalid (name, expected) {

@@ -52,7 +52,7 @@ exports.httpParams = function httpParams (addr, request) {
   const left = Number(params.left ?? NaN)
   params.compact = Number(params.compact) || 0
   params.left = Number.isNaN(left) ? Infinity : left
-  params.numwant = httpNumwant(params.numwant)
+  params.numwant = httpNumwant(first('numwant'))
   params.ip = request.ip
   params.addr = addr
   params.headers = request.headers
@@ -66,10 +66,19 @@ exports.httpParams = function httpParams (addr, request) {
   return params
 }
 
+/** As many pairs of a query as the engine reads. */
+const MAX_PAIRS = 1000
+
 // Percent-encoded bytes become Latin-1 characters, since an info hash is no text.
 function parseBinaryQuery (query) {
-  const decoded = querystring.parse(query, '&', '=', { decodeURIComponent: unescape, maxKeys: 256 })
-  return Object.assign({}, decoded)
+  const decoded = querystring.parse(query, '&', '=', { decodeURIComponent: decodeBytes, maxKeys: MAX_PAIRS })
+  // Not by assignment, which a key named __proto__ would turn into a new prototype.
+  return Object.fromEntries(Object.entries(decoded))
+}
+
+// As the engine does it. `unescape` would also take %uXXXX, and see another info hash than the store.
+function decodeBytes (text) {
+  return text.replace(/%([0-9a-f]{2})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16)))
 }
 
 function httpNumwant (value) {

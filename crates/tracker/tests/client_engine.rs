@@ -1,14 +1,8 @@
 //! The engine: turns, aborts, its end.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "a panic is a test's report"
-)]
-
 mod client_support;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use client_support::*;
 use tokio::{
@@ -115,6 +109,32 @@ async fn a_thousand_announces_take_turns() {
                 None => break,
             },
         }
+    }
+}
+
+#[tokio::test]
+async fn udp_announces_to_one_tracker_take_turns() {
+    let tracker = UdpTracker::bind("127.0.0.1").await;
+    let engine = engine_with(ClientConfig {
+        udp_per_host: 4,
+        ..ClientConfig::default()
+    });
+    let requests = [(); 40].map(|()| submit(&engine, announce(&tracker.url())));
+    tracker.connect(1).await;
+    let mut waiting = VecDeque::new();
+    for _ in 0..40 {
+        waiting.push_back(tracker.announce(1).await);
+        if waiting.len() == 4 {
+            assert!(tracker.socket.try_recv(&mut [0; 100]).is_err(), "a fifth");
+            let (id, from) = waiting.pop_front().unwrap();
+            tracker.send(&announce_answer(id, 1800, &PEERS), from).await;
+        }
+    }
+    for (id, from) in waiting {
+        tracker.send(&announce_answer(id, 1800, &PEERS), from).await;
+    }
+    for request in requests {
+        assert_eq!(request.announced().await.peers.len(), 2);
     }
 }
 

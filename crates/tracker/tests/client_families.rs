@@ -1,14 +1,12 @@
 //! The client against trackers with addresses of both families.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "a panic is a test's report"
-)]
-
 mod client_support;
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use client_support::*;
 use tokio::net::TcpListener;
@@ -36,10 +34,7 @@ async fn ipv6_tracker_sends_ipv6_peers() {
 fn dual_stack(port: u16) -> (ClientEngine, String) {
     let hosts = HashMap::from([(
         "tracker.test".to_owned(),
-        vec![
-            "::1".parse::<IpAddr>().unwrap(),
-            "127.0.0.1".parse().unwrap(),
-        ],
+        vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
     )]);
     let config = ClientConfig {
         hosts,
@@ -145,5 +140,49 @@ async fn http_twins() -> (HttpTracker, HttpTracker) {
         if let Ok(listener) = v6 {
             return (v4, HttpTracker { listener });
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ipv6_that_leads_nowhere_does_not_hide_the_silence_of_ipv4() {
+    let silent = UdpTracker::bind("127.0.0.1").await;
+    // Reserved for documents: no route, or a route on which nothing answers.
+    let nowhere = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let addresses = vec![nowhere.into(), Ipv4Addr::LOCALHOST.into()];
+    let engine = engine_with(ClientConfig {
+        hosts: HashMap::from([("tracker.test".to_owned(), addresses)]),
+        ..ClientConfig::default()
+    });
+    let url = format!("udp://tracker.test:{}", silent.addr().port());
+    let start = tokio::time::Instant::now();
+    let error = submit(&engine, announce(&url)).error().await;
+    assert_eq!(error.code(), "ERR_TRACKER_TIMEOUT");
+    assert_eq!(start.elapsed().as_secs(), 15);
+}
+
+#[tokio::test]
+async fn the_error_of_ipv4_is_told_when_both_fail() {
+    if !has_ipv6() {
+        return;
+    }
+    let (v4, v6) = http_twins().await;
+    let port = v4.addr().port();
+    let (engine, _) = dual_stack(port);
+    drop((v4, v6));
+    let url = format!("http://tracker.test:{port}/announce");
+    let error = submit(&engine, announce(&url)).error().await;
+    let os = error.cause().unwrap().os.clone().unwrap();
+    assert_eq!(os.code, "ECONNREFUSED");
+    assert_eq!(os.address.as_deref(), Some("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_family_without_an_address_is_an_unknown_name() {
+    for url in ["udp://127.0.0.1:9", "http://127.0.0.1:9/announce"] {
+        let mut request = announce(url);
+        request.families = Families::Ipv6Only;
+        let error = submit(&engine(), request).error().await;
+        let os = error.cause().unwrap().os.clone().unwrap();
+        assert_eq!((os.code, os.syscall), ("ENOTFOUND", "getaddrinfo"));
     }
 }

@@ -1,14 +1,12 @@
 //! The client against HTTP trackers that mean harm: one error each, in bounded time and memory.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "a panic is a test's report"
-)]
-
 mod client_support;
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use client_support::*;
 use tokio::io::AsyncWriteExt;
@@ -227,22 +225,20 @@ async fn redirect_loops_and_dead_ends() {
     );
 }
 
-/// 127.0.0.2 plays the internet.
+/// Plays the internet.
+const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+const PRIVATE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 fn engine_on_the_internet() -> ClientEngine {
     let hosts = HashMap::from([
-        ("public.test".to_owned(), vec!["127.0.0.2".parse().unwrap()]),
-        (
-            "private.test".to_owned(),
-            vec!["127.0.0.1".parse().unwrap()],
-        ),
-        (
-            "mixed.test".to_owned(),
-            vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()],
-        ),
+        ("public.test".to_owned(), vec![PUBLIC]),
+        ("private.test".to_owned(), vec![PRIVATE]),
+        ("mixed.test".to_owned(), vec![PRIVATE, PUBLIC]),
     ]);
     engine_with(ClientConfig {
         hosts,
-        is_public: |ip| ip == IpAddr::from([127, 0, 0, 2]),
+        is_public: |ip| ip == PUBLIC,
         ..ClientConfig::default()
     })
 }

@@ -1,10 +1,6 @@
 //! The client against HTTP trackers that behave.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "a panic is a test's report"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic is a test's report")]
 
 mod client_support;
 

@@ -1,11 +1,5 @@
 //! The client against UDP trackers that behave, and some that do not.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::unwrap_used,
-    reason = "a panic is a test's report"
-)]
-
 mod client_support;
 
 use std::time::Duration;

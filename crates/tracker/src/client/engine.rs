@@ -66,7 +66,7 @@ impl ClientEngine {
         Self {
             inner: Arc::new(Inner {
                 http: HttpTransport::new(Arc::clone(&resolver), Arc::clone(&config)),
-                udp: UdpTransport::new(handle.clone(), resolver, config.udp_total),
+                udp: UdpTransport::new(handle.clone(), resolver, &config),
                 ending: watch::Sender::new(Ending::No),
                 handle,
             }),

@@ -3,7 +3,7 @@
 //! [`ClientEngine`] is one per process. A [`TrackerRequest`] goes in, one callback comes out.
 //! The parts:
 //!
-//! - [`schedule`] and [`tiers`]: when, and which tracker next. Pure.
+//! - [`schedule`]: when to announce and to send again. Pure.
 //! - `udp`: BEP 15 over one socket per address family.
 //! - `http`: one bounded GET request over pooled connections.
 //! - `resolve`, `slots`: look-ups and turns that all requests share.
@@ -20,7 +20,6 @@ mod request;
 mod resolve;
 pub mod schedule;
 mod slots;
-pub mod tiers;
 mod tls;
 mod udp;
 mod url;

@@ -81,6 +81,11 @@ impl Cause {
         }
     }
 
+    /// A name that has no address of the families in question.
+    pub(super) fn no_address(name: &str) -> Self {
+        Self::lookup(name, &io::Error::other("no address"))
+    }
+
     /// The deepest reason in a chain of errors: the system call if there is one in it.
     pub(super) fn of(
         error: &(dyn Error + 'static),

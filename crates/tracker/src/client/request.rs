@@ -106,6 +106,9 @@ pub struct ClientConfig {
     pub http_per_host: usize,
     /// UDP requests awaiting an answer at once; those that share a connect do not count: 512.
     pub udp_total: usize,
+    /// Of those, to one tracker: 128. A burst of 300 announces overflows the receive buffer that
+    /// a socket has by default on Linux (208 KiB, with 768 bytes for a small packet).
+    pub udp_per_host: usize,
     /// Bytes of an HTTP body after inflation: 1 MiB.
     pub max_body: usize,
     /// Redirects followed: 5.
@@ -125,6 +128,7 @@ impl Default for ClientConfig {
             http_total: 256,
             http_per_host: 16,
             udp_total: 512,
+            udp_per_host: 128,
             max_body: 1 << 20,
             max_redirects: 5,
             connect_timeout: Duration::from_secs(8),

@@ -180,7 +180,7 @@ fn addresses_of(name: &str, addresses: impl Iterator<Item = SocketAddr>) -> Answ
         }
     }
     if found.is_empty() {
-        return Err(Cause::lookup(name, &io::Error::other("no address")));
+        return Err(Cause::no_address(name));
     }
     Ok(found.into())
 }

@@ -23,7 +23,7 @@ pub struct SwarmConfig {
 }
 
 impl Default for SwarmConfig {
-    /// No limit of a swarm's own, 10 million torrents and 20 million peers (about 2.5 GB), peers go
+    /// No limit of a swarm's own, 10 million torrents and 20 million peers (2 to 4 GB), peers go
     /// after 20 minutes, download counts after a day, 4096 locks.
     fn default() -> Self {
         Self {

@@ -3,12 +3,18 @@
 //! Nothing is kept per peer for this but a flag and the time of its last announce, which are there
 //! anyway. Each part of the store has a bound on the lowest rank in it; the part with the lowest is
 //! scanned, and whoever has that rank goes. A scan costs as much as a two-thousandth of the store is
-//! large, whoever attacks and however; a store that is full of peers that nobody refreshes loses them
-//! in batches, so most new ones do not pay for a scan at all.
+//! large. It is done when there is someone of a lower rank than the oldest of the newcomers (or the
+//! bounds, once per part and minute, say so in error), in batches; else the newcomer goes, which is what
+//! happens in a flood, and costs the same whatever the store's size.
+
+use std::iter;
+
+use dashmap::Entry;
 
 use super::{
     Store,
     counters::Tally,
+    newcomers::{Newcomer, Newcomers},
     rank::{Bounds, Rank},
     torrent::Torrent,
 };
@@ -21,10 +27,15 @@ pub(super) enum Full {
     Peers,
 }
 
-/// Scans in vain (the bound of the part was out of date) before whatever is best among the parts
-/// scanned goes. It bounds the time of the announce that waits; rounds of expiry bring the bounds up
-/// to date, so it is seldom needed.
+/// Scans in vain (the bound of the part was out of date) before the oldest newcomer, or else the lowest
+/// of the parts scanned, goes. It bounds the time of the announce that waits; rounds of expiry bring the
+/// bounds up to date.
 const SCANS: usize = 4;
+
+/// Entries of the queue of newcomers looked at for one that is still here and was seen only once.
+const NEWCOMERS: usize = 64;
+/// And from its other end.
+const LATEST: usize = 4;
 
 /// One in this many of all peers or torrents go at a time, so that a scan is paid by more than one.
 const BATCH: usize = 4096;
@@ -36,23 +47,80 @@ impl Store {
     /// longest silent by minute.
     pub(super) fn make_room(&self, full: Full, now: Timestamp, rng: &mut fastrand::Rng) {
         let bounds = self.bounds(full);
+        let newcomer = self.oldest_newcomer(full);
         let mut best: Option<(Rank, usize)> = None;
         for _ in 0..SCANS {
-            let Some(part) = bounds.lowest() else {
+            let Some((part, bound)) = bounds.lowest() else {
                 break;
             };
+            if newcomer.is_some_and(|(rank, _)| rank <= bound) {
+                break;
+            }
             let threshold = bounds.take(part);
             let (removed, first) = self.evict(full, part, threshold, now, rng);
             if removed {
+                if let Some((_, newcomer)) = newcomer {
+                    self.newcomers(full).put_back(newcomer);
+                }
                 return;
             }
             if best.is_none_or(|(rank, _)| first < rank) {
                 best = Some((first, part));
             }
         }
-        if let Some((rank, part)) = best {
+        if let Some((_, newcomer)) = newcomer {
+            self.evict_newcomer(full, newcomer, now);
+        } else if let Some((rank, part)) = best {
             bounds.take(part);
             self.evict(full, part, rank, now, rng);
+        }
+    }
+
+    /// Takes the oldest newcomer that is still here and was seen only once, with its rank. If none of
+    /// those that came first is, it is the latest: in a flood that one is.
+    fn oldest_newcomer(&self, full: Full) -> Option<(Rank, Newcomer)> {
+        let queue = self.newcomers(full);
+        let oldest = iter::from_fn(|| queue.pop()).take(NEWCOMERS);
+        let latest = iter::from_fn(|| queue.pop_latest()).take(LATEST);
+        oldest.chain(latest).find_map(|newcomer| {
+            let rank = self.rank_of(full, newcomer)?;
+            rank.is_once().then_some((rank, newcomer))
+        })
+    }
+
+    fn rank_of(&self, full: Full, (info_hash, addr): Newcomer) -> Option<Rank> {
+        let torrent = self.parts[self.part_of(&info_hash)].get(&info_hash)?;
+        match full {
+            Full::Torrents => Some(torrent.torrent_rank()),
+            Full::Peers => torrent.rank_of(addr),
+        }
+    }
+
+    fn evict_newcomer(&self, full: Full, (info_hash, addr): Newcomer, now: Timestamp) {
+        let part = self.part_of(&info_hash);
+        let Entry::Occupied(mut entry) = self.parts[part].entry(info_hash) else {
+            return;
+        };
+        let torrent = entry.get_mut();
+        let before = torrent.tally();
+        let keep = full == Full::Peers && {
+            torrent.evict_one(addr, now);
+            !torrent.is_worthless()
+        };
+        if keep {
+            self.counters.changed(before, torrent.tally());
+            self.torrent_bounds.note(part, torrent.torrent_rank());
+        } else {
+            self.counters.changed(before, Tally::default());
+            self.counters.torrent_removed();
+            entry.remove();
+        }
+    }
+
+    const fn newcomers(&self, full: Full) -> &Newcomers {
+        match full {
+            Full::Torrents => &self.new_torrents,
+            Full::Peers => &self.new_peers,
         }
     }
 

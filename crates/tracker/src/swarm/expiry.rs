@@ -1,5 +1,7 @@
 //! Removal of what has been silent for too long, a small step at a time.
 
+use std::sync::{PoisonError, TryLockError};
+
 use super::{
     Store,
     rank::Rank,
@@ -39,27 +41,33 @@ impl Store {
     /// [`pages`](Self::pages) steps, and one more for each `budget` of peers in a large swarm.
     ///
     /// Spread a round over about a minute: until it comes by, what is silent for too long is still
-    /// counted and handed out. Two threads that call at once take turns.
+    /// counted and handed out. While another thread is at it, this does nothing and does not wait.
     pub fn expire(&self, now: Timestamp, budget: usize) -> Expired {
-        self.with_round(|round| self.step(round, now, budget.max(1)))
+        match self.round.try_lock() {
+            Ok(mut round) => self.step(&mut round, now, budget.max(1)),
+            // A round is valid at every step: a panic elsewhere is no reason to stop expiry for good.
+            Err(TryLockError::Poisoned(round)) => {
+                self.step(&mut round.into_inner(), now, budget.max(1))
+            }
+            Err(TryLockError::WouldBlock) => Expired::default(),
+        }
     }
 
     /// A whole round at once. For tests and tools: the store may be large.
     pub fn expire_all(&self, now: Timestamp) -> Expired {
-        self.with_round(|round| {
-            *round = Round {
-                part: 0,
-                number: round.number.wrapping_add(1).max(1),
-            };
-            let mut total = Expired::default();
-            while !total.round_finished {
-                let step = self.step(round, now, usize::MAX);
-                total.peers += step.peers;
-                total.torrents += step.torrents;
-                total.round_finished = step.round_finished;
-            }
-            total
-        })
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        *round = Round {
+            part: 0,
+            number: round.number.wrapping_add(1).max(1),
+        };
+        let mut total = Expired::default();
+        while !total.round_finished {
+            let step = self.step(&mut round, now, usize::MAX);
+            total.peers += step.peers;
+            total.torrents += step.torrents;
+            total.round_finished = step.round_finished;
+        }
+        total
     }
 
     fn step(&self, round: &mut Round, now: Timestamp, mut budget: usize) -> Expired {

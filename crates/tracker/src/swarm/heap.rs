@@ -1,10 +1,8 @@
 //! The peers of one family of a large swarm, as parallel arrays.
 
-use std::{collections::HashMap, hash::Hash};
+use std::hash::Hash;
 
-use ahash::RandomState;
-
-use super::PeerMeta;
+use super::{PeerMeta, index::Index};
 use crate::types::Timestamp;
 
 /// A linear search over this many compact addresses touches a few cache lines and beats a hash.
@@ -19,7 +17,7 @@ pub(super) struct Heap<A> {
     addrs: Vec<A>,
     metas: Vec<PeerMeta>,
     last: Vec<Timestamp>,
-    index: Option<HashMap<A, u32, RandomState>>,
+    index: Option<Index<A>>,
 }
 
 /// A view of parallel arrays of one length.
@@ -54,7 +52,7 @@ impl<A: Copy + Eq + Hash> Heap<A> {
 
     pub(super) fn find(&self, addr: A) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(&addr).map(|&place| place as usize),
+            Some(index) => index.get(addr),
             None => self.addrs.iter().position(|&known| known == addr),
         }
     }
@@ -65,15 +63,14 @@ impl<A: Copy + Eq + Hash> Heap<A> {
 
     /// Adds a peer, which is not there yet, at the end.
     pub(super) fn push(&mut self, addr: A, meta: PeerMeta, last: Timestamp) {
-        let place = self.len() as u32;
+        let place = self.len();
         self.addrs.push(addr);
         self.metas.push(meta);
         self.last.push(last);
         if let Some(index) = &mut self.index {
-            index.insert(addr, place);
+            index.set(addr, place);
         } else if self.len() > INDEX_ABOVE {
-            let places = self.addrs.iter().copied().zip(0..);
-            self.index = Some(places.collect());
+            self.index = Some(Index::new(&self.addrs));
         }
     }
 
@@ -82,9 +79,9 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         let addr = self.addrs.swap_remove(index);
         self.last.swap_remove(index);
         if let Some(places) = &mut self.index {
-            places.remove(&addr);
+            places.remove(addr);
             if let Some(moved) = self.addrs.get(index) {
-                places.insert(*moved, index as u32);
+                places.set(*moved, index);
             }
         }
         self.metas.swap_remove(index)
@@ -96,8 +93,8 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         self.metas.swap(a, b);
         self.last.swap(a, b);
         if let Some(places) = &mut self.index {
-            places.insert(self.addrs[a], a as u32);
-            places.insert(self.addrs[b], b as u32);
+            places.set(self.addrs[a], a);
+            places.set(self.addrs[b], b);
         }
     }
 
@@ -115,14 +112,14 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         self.metas.shrink_to(room);
         self.last.shrink_to(room);
         if let Some(index) = &mut self.index {
-            index.shrink_to(room);
+            index.shrink();
         }
     }
 
     /// Places for peers that are allocated.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        let index = self.index.as_ref().map_or(0, HashMap::capacity);
+        let index = self.index.as_ref().map_or(0, Index::capacity);
         self.addrs.capacity().max(index)
     }
 }

@@ -31,9 +31,9 @@ pub(super) struct Large {
 /// How far a sweep has come. It goes from the last peer to the first: removal moves the last peer, one
 /// that was looked at already, so none is passed over however the swarm changes between two steps.
 struct Sweep {
-    /// The last round that was finished.
-    done: u32,
-    /// Peers of IPv4 and IPv6 not looked at yet, while one is under way.
+    /// The round it belongs to; rounds count from 1.
+    round: u32,
+    /// Peers of IPv4 and IPv6 not looked at yet; `None` when it is finished.
     rest: Option<(usize, usize)>,
     /// The lowest rank seen in it.
     first: Rank,
@@ -85,7 +85,7 @@ impl Large {
             last_announce: Timestamp::default(),
             first: Rank::LAST,
             sweep: Sweep {
-                done: 0,
+                round: 0,
                 rest: None,
                 first: Rank::LAST,
             },
@@ -204,13 +204,16 @@ impl Large {
         budget: &mut usize,
         expired: impl Fn(Timestamp) -> bool,
     ) -> bool {
-        if self.sweep.done == round {
-            return true;
+        if self.sweep.round != round {
+            self.sweep = Sweep {
+                round,
+                rest: Some((self.v4.len(), self.v6.len())),
+                first: Rank::LAST,
+            };
         }
-        let rest = self.sweep.rest.unwrap_or_else(|| {
-            self.sweep.first = Rank::LAST;
-            (self.v4.len(), self.v6.len())
-        });
+        let Some(rest) = self.sweep.rest else {
+            return true;
+        };
         let v4 = self.sweep_family::<PeerAddrV4>(rest.0, budget, &expired);
         let v6 = self.sweep_family::<PeerAddrV6>(rest.1, budget, &expired);
         if v4 + v6 > 0 {
@@ -218,7 +221,6 @@ impl Large {
             return false;
         }
         self.sweep.rest = None;
-        self.sweep.done = round;
         self.first = self.sweep.first;
         self.v4.shrink();
         self.v6.shrink();

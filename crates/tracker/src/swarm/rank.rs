@@ -15,6 +15,11 @@ impl Rank {
     /// After everyone: nobody is there.
     pub(super) const LAST: Self = Self(u32::MAX);
 
+    /// Whether it is that of someone seen only once.
+    pub(super) const fn is_once(self) -> bool {
+        self.0 >> 31 == 0
+    }
+
     pub(super) const fn new(seen_again: bool, last: Timestamp) -> Self {
         Self(((seen_again as u32) << 31) | (last.as_secs() / 60))
     }
@@ -48,15 +53,15 @@ impl Bounds {
         Rank(self.0[part].swap(u32::MAX, Relaxed))
     }
 
-    /// The part with the lowest bound; `None` if there is none at all.
-    pub(super) fn lowest(&self) -> Option<usize> {
+    /// The part with the lowest bound, and that bound; `None` if there is none at all.
+    pub(super) fn lowest(&self) -> Option<(usize, Rank)> {
         let (part, bound) = self
             .0
             .iter()
             .map(|bound| bound.load(Relaxed))
             .enumerate()
             .min_by_key(|&(_, bound)| bound)?;
-        (bound != u32::MAX).then_some(part)
+        (bound != u32::MAX).then_some((part, Rank(bound)))
     }
 }
 
@@ -86,8 +91,8 @@ mod tests {
         bounds.note(2, Rank::new(true, at(5)));
         bounds.note(1, Rank::new(false, at(8)));
         bounds.note(1, Rank::new(true, at(1)));
-        assert_eq!(bounds.lowest(), Some(1));
+        assert_eq!(bounds.lowest(), Some((1, Rank::new(false, at(8)))));
         assert_eq!(bounds.take(1), Rank::new(false, at(8)));
-        assert_eq!(bounds.lowest(), Some(2));
+        assert_eq!(bounds.lowest(), Some((2, Rank::new(true, at(5)))));
     }
 }

@@ -1,6 +1,6 @@
 //! The concurrent map of swarms.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use ahash::RandomState;
 use dashmap::{DashMap, Entry};
@@ -12,6 +12,7 @@ use super::{
     eviction::Full,
     expiry::Round,
     heap::Rows,
+    newcomers::Newcomers,
     rank::{Bounds, Rank},
     select,
     torrent::{Rules, Torrent},
@@ -44,6 +45,8 @@ pub struct Store {
     pub(super) peer_bounds: Bounds,
     /// Per part, the rank of the torrent that goes first when there are too many.
     pub(super) torrent_bounds: Bounds,
+    pub(super) new_peers: Newcomers,
+    pub(super) new_torrents: Newcomers,
     pub(super) round: Mutex<Round>,
 }
 
@@ -61,6 +64,8 @@ impl Store {
             counters: Counters::default(),
             peer_bounds: Bounds::new(parts),
             torrent_bounds: Bounds::new(parts),
+            new_peers: Newcomers::default(),
+            new_torrents: Newcomers::default(),
             round: Mutex::new(Round::default()),
             config,
         }
@@ -179,11 +184,6 @@ impl Store {
         }
     }
 
-    pub(super) fn with_round<T>(&self, f: impl FnOnce(&mut Round) -> T) -> T {
-        // A round is valid at every step: a panic elsewhere is no reason to stop expiry for good.
-        f(&mut self.round.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// `Err` if the announce would go over a ceiling and `limited` is set; it has changed nothing then.
     fn try_announce(
         &self,
@@ -227,6 +227,9 @@ impl Store {
                     return Err(Full::Peers);
                 }
                 self.counters.torrent_added();
+                let newcomer = (announce.info_hash, announce.addr);
+                self.new_torrents
+                    .push(newcomer, self.torrents(), self.config.max_torrents);
                 let mut swarm = entry.insert(Torrent::new(now));
                 let outcome = self.announce_to(&mut swarm, part, announce, &rules, rng);
                 answer(&swarm, &outcome, wanted, rng, sink);
@@ -245,12 +248,16 @@ impl Store {
     ) -> Outcome {
         let before = swarm.tally();
         let effect = swarm.announce(announce, rules, rng);
-        self.counters.changed(before, swarm.tally());
-        // Only these lower a rank.
+        let after = swarm.tally();
+        self.counters.changed(before, after);
+        // Only a newcomer and a removal lower a rank.
         if effect == Effect::Joined {
             self.peer_bounds.note(part, Rank::new(false, rules.now));
+            let newcomer = (announce.info_hash, announce.addr);
+            self.new_peers
+                .push(newcomer, self.peers(), self.config.max_peers);
         }
-        if matches!(effect, Effect::Joined | Effect::Left) {
+        if effect == Effect::Joined || after.peers() < before.peers() {
             self.torrent_bounds.note(part, swarm.torrent_rank());
         }
         outcome(announce, swarm.stats(), effect)
@@ -258,7 +265,7 @@ impl Store {
 
     /// The part of a torrent, by other bits of the hash than those that `DashMap` picks a shard (high) and
     /// a bucket (low) by.
-    fn part_of(&self, info_hash: &InfoHash) -> usize {
+    pub(super) fn part_of(&self, info_hash: &InfoHash) -> usize {
         (self.hasher.hash_one(info_hash) >> 32) as usize & (self.parts.len() - 1)
     }
 }

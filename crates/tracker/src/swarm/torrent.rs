@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use super::{
     Announce, Effect, PeerMeta, SwarmStats, counters::Tally, heap::Rows, inline::Inline,
-    large::Large, rank::Rank,
+    large::Large, peers::Peers, rank::Rank,
 };
 use crate::types::{AnnounceEvent, PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp};
 
@@ -13,21 +13,6 @@ pub(super) struct Torrent {
     downloaded: u32,
     peers: Peers,
 }
-
-/// Small forms are in place in the table of torrents and cost no more than their bytes; they hold one
-/// family, as nearly every small swarm does.
-enum Peers {
-    None {
-        /// The time of the last announce or removal.
-        since: Timestamp,
-    },
-    V4(Inline<PeerAddrV4, 3>),
-    V6(Inline<PeerAddrV6, 2>),
-    Large(Box<Large>),
-}
-
-/// A large swarm that expiry left with this many peers becomes small again.
-const SMALL_AGAIN: usize = 2;
 
 /// The rules that an announce is judged by.
 #[derive(Clone, Copy)]
@@ -42,17 +27,6 @@ impl Rules {
         self.now.since(last) > self.peer_ttl
     }
 }
-
-const NO_V4: Rows<'_, PeerAddrV4> = Rows {
-    addrs: &[],
-    metas: &[],
-    last: &[],
-};
-const NO_V6: Rows<'_, PeerAddrV6> = Rows {
-    addrs: &[],
-    metas: &[],
-    last: &[],
-};
 
 impl Torrent {
     pub(super) const fn new(now: Timestamp) -> Self {
@@ -169,6 +143,23 @@ impl Torrent {
         }
     }
 
+    /// The rank of one peer; `None` if it is not here.
+    pub(super) fn rank_of(&self, addr: PeerAddr) -> Option<Rank> {
+        let place = self.find(addr)?;
+        let meta = match addr {
+            PeerAddr::V4(_) => self.v4().metas[place],
+            PeerAddr::V6(_) => self.v6().metas[place],
+        };
+        Some(Rank::new(meta.is_seen_again(), self.last(addr, place)))
+    }
+
+    /// Removes one peer, if it is here.
+    pub(super) fn evict_one(&mut self, addr: PeerAddr, now: Timestamp) {
+        if let Some(place) = self.find(addr) {
+            self.remove(addr, place, now);
+        }
+    }
+
     /// The rank of the torrent as a whole: that of its most valued peer. One without peers ranks as
     /// seen once: its download count is all that is lost.
     pub(super) fn torrent_rank(&self) -> Rank {
@@ -196,7 +187,7 @@ impl Torrent {
             Peers::Large(large) => large.sweep(round, budget, expired),
         };
         if finished {
-            self.make_small();
+            self.peers.make_small();
         }
         self.settle(rules.now);
         finished
@@ -326,63 +317,6 @@ impl Torrent {
             self.peers = Peers::None { since: now };
         }
     }
-
-    fn make_small(&mut self) {
-        let Peers::Large(large) = &self.peers else {
-            return;
-        };
-        if large.len() > SMALL_AGAIN || large.is_ordered() {
-            return;
-        }
-        let small = if large.v6().len() == 0 {
-            let mut small = Inline::new();
-            for_each(large.v4().rows(), |addr, meta, last| {
-                small.push(addr, meta, last);
-            });
-            Peers::V4(small)
-        } else if large.v4().len() == 0 {
-            let mut small = Inline::new();
-            for_each(large.v6().rows(), |addr, meta, last| {
-                small.push(addr, meta, last);
-            });
-            Peers::V6(small)
-        } else {
-            return;
-        };
-        self.peers = small;
-    }
-}
-
-impl Peers {
-    fn v4(&self) -> Rows<'_, PeerAddrV4> {
-        match self {
-            Self::V4(peers) => peers.rows(),
-            Self::Large(large) => large.v4().rows(),
-            Self::None { .. } | Self::V6(_) => NO_V4,
-        }
-    }
-
-    fn v6(&self) -> Rows<'_, PeerAddrV6> {
-        match self {
-            Self::V6(peers) => peers.rows(),
-            Self::Large(large) => large.v6().rows(),
-            Self::None { .. } | Self::V4(_) => NO_V6,
-        }
-    }
-
-    fn into_large(self, ordered: bool) -> Box<Large> {
-        if let Self::Large(large) = self {
-            return large;
-        }
-        let mut large = Box::new(Large::new(ordered));
-        for_each(self.v4(), |addr, meta, last| {
-            large.insert(addr, meta, last, None);
-        });
-        for_each(self.v6(), |addr, meta, last| {
-            large.insert(addr, meta, last, None);
-        });
-        large
-    }
 }
 
 /// What an announce other than `stopped` makes of a peer that is in the swarm.
@@ -403,8 +337,13 @@ fn announce_again(meta: &mut PeerMeta, announce: &Announce) -> Effect {
     Effect::Updated
 }
 
-fn for_each<A: Copy>(rows: Rows<'_, A>, mut take: impl FnMut(A, PeerMeta, Timestamp)) {
-    for ((&addr, &meta), &last) in rows.addrs.iter().zip(rows.metas).zip(rows.last) {
-        take(addr, meta, last);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every torrent of the store takes this and its info hash.
+    #[test]
+    fn a_small_torrent_is_small() {
+        assert!(size_of::<Torrent>() <= 112, "{}", size_of::<Torrent>());
     }
 }

@@ -1,9 +1,8 @@
 //! Trackers in a few lines, and requests to them, for the tests of the client.
 
-#![allow(
+#![expect(
     dead_code,
     unreachable_pub,
-    clippy::allow_attributes,
     clippy::unwrap_used,
     reason = "each test file uses some of it; a panic is a test's report"
 )]

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -95,10 +94,7 @@ impl Fetcher {
         let host = Host::of(hop.url)
             .ok_or_else(|| ClientError::Fetch(Cause::text("the URL has no host")))?;
         let addresses = self.addresses(hop, &host).await?;
-        let mut error = ClientError::Fetch(Cause::lookup(
-            &host.to_string(),
-            &io::Error::other("no address of this family"),
-        ));
+        let mut error = None;
         for family in families {
             let Some(ip) = addresses.iter().find(|ip| Family::of(**ip) == *family) else {
                 continue;
@@ -121,14 +117,15 @@ impl Fetcher {
                 .url
                 .port_or_known_default()
                 .map(|port| SocketAddr::new(*ip, port));
-            error = fetch_error(&failed, addr);
             // Once the request is out, another try would be another announce.
             if !failed.is_connect() {
-                return Err(error);
+                return Err(fetch_error(&failed, addr));
             }
+            // The preferred family's error tells more than that the other does not work either.
+            error.get_or_insert_with(|| fetch_error(&failed, addr));
         }
         self.resolver.forget(&host);
-        Err(error)
+        Err(error.unwrap_or_else(|| ClientError::Fetch(Cause::no_address(&host.to_string()))))
     }
 
     /// The addresses of a hop. The connection's own look-up comes out of the same cache, through

@@ -6,12 +6,12 @@ mod socket;
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
 use self::{
     connections::{Connection, Connections},
@@ -22,9 +22,10 @@ use super::{
     error::{ClientError, Failure, bounded_text},
     os_error::Cause,
     reply::{AnnounceReply, Peer, ScrapeRow},
-    request::{AnnounceParams, TrackerRequest},
+    request::{AnnounceParams, ClientConfig, TrackerRequest},
     resolve::{Family, Resolver},
     schedule::RawIntervals,
+    slots::Slots,
     url::UdpUrl,
 };
 use crate::{
@@ -45,7 +46,7 @@ const FIRST_FAMILY_TENTHS: u32 = 6;
 pub(super) struct UdpTransport {
     handle: Handle,
     resolver: Arc<Resolver>,
-    turns: Semaphore,
+    turns: Slots,
     v4: Mutex<Option<Arc<Connections>>>,
     v6: Mutex<Option<Arc<Connections>>>,
 }
@@ -69,11 +70,11 @@ enum Ask<'a> {
 }
 
 impl UdpTransport {
-    pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, total: usize) -> Self {
+    pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, config: &ClientConfig) -> Self {
         Self {
             handle,
             resolver,
-            turns: Semaphore::new(total.max(1)),
+            turns: Slots::new(config.udp_total, config.udp_per_host),
             v4: Mutex::default(),
             v6: Mutex::default(),
         }
@@ -155,40 +156,48 @@ impl UdpTransport {
             .await
             .map_err(|_| timed_out())?
             .map_err(udp)?;
-        let targets: Vec<_> = families
+        let mut targets: Vec<_> = families
             .iter()
             .filter_map(|family| first_of(*family, &addresses))
+            .map(|ip| SocketAddr::new(ip, url.port))
             .collect();
-        let mut error = udp(Cause::lookup(
-            &url.host.to_string(),
-            &io::Error::other("no address of this family"),
-        ));
+        // One stays in any case: its error is the one to tell.
+        if let [first, second] = targets[..] {
+            if !has_route(second) {
+                targets.pop();
+            } else if !has_route(first) {
+                targets.remove(0);
+            }
+        }
+        let mut error = None;
         let mut queued = Duration::ZERO;
-        for (index, ip) in targets.iter().enumerate() {
-            let family = Family::of(*ip);
+        for (index, tracker) in targets.iter().enumerate() {
+            let family = Family::of(tracker.ip());
             let until = if index + 1 < targets.len() {
                 Instant::now() + request.timeout * FIRST_FAMILY_TENTHS / 10
             } else {
                 deadline + queued
             };
-            let tracker = SocketAddr::new(*ip, url.port);
-            match self.ask_at(tracker, ask, until, &mut queued).await {
+            let fail = match self.ask_at(*tracker, ask, until, &mut queued).await {
                 Ok(packet) => return Ok((packet, family)),
-                Err(Fail::Refused(message)) => {
+                Err(fail) => fail,
+            };
+            let failed = match fail {
+                Fail::Refused(message) => {
                     return Err(ClientError::Failure(Box::new(Failure {
                         reason: bounded_text(&message),
                         ..Failure::default()
                     })));
                 }
-                Err(Fail::Silence(Some(fault))) => {
-                    error = ClientError::UdpReply { fault, url: text() };
-                }
-                Err(Fail::Silence(None)) => error = timed_out(),
-                Err(Fail::Send(cause)) => error = udp(cause),
-            }
+                Fail::Silence(Some(fault)) => ClientError::UdpReply { fault, url: text() },
+                Fail::Silence(None) => timed_out(),
+                Fail::Send(cause) => udp(cause),
+            };
+            // The preferred family's error tells more than that the other does not work either.
+            error.get_or_insert(failed);
         }
         self.resolver.forget(&url.host);
-        Err(error)
+        Err(error.unwrap_or_else(|| udp(Cause::no_address(&url.host.to_string()))))
     }
 
     /// Asks at one address: connects if need be, and starts over once after an error packet that
@@ -207,9 +216,7 @@ impl UdpTransport {
         loop {
             let first = connections.get(tracker, deadline).await?;
             let asked = Instant::now();
-            let Ok(_turn) = self.turns.acquire().await else {
-                return Err(Fail::Silence(None));
-            };
+            let _turn = self.turns.acquire(&tracker.to_string()).await;
             // The wait for a turn is not the tracker's fault. The id may have ended meanwhile.
             let waited = asked.elapsed();
             deadline += waited;
@@ -267,6 +274,16 @@ fn may_be_about_id(message: &[u8], connection: Connection) -> bool {
         || bounded_text(message)
             .to_ascii_lowercase()
             .contains("connection id")
+}
+
+/// Whether the system knows a way to this address; sends nothing. On a machine without IPv6, IPv4
+/// then has the whole budget.
+fn has_route(tracker: SocketAddr) -> bool {
+    let any = match Family::of(tracker.ip()) {
+        Family::V4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        Family::V6 => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    std::net::UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(tracker).is_ok())
 }
 
 fn first_of(family: Family, addresses: &[IpAddr]) -> Option<IpAddr> {

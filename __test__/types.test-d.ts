@@ -1,0 +1,250 @@
+// The public types, used as an app would: `tsc` must take all of it, and refuse what is marked.
+
+import Client, { Client as NamedClient, Server } from 'bittorrent-tracker-native'
+import SubpathClient from 'bittorrent-tracker-native/client'
+import SubpathServer from 'bittorrent-tracker-native/server'
+import Required = require('bittorrent-tracker-native')
+import type { EventEmitter } from 'node:events'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+const isTrue = <T extends true>(value?: T): T | undefined => value
+const takes = <T>(value: T): T => value
+
+// One module, whatever way it is loaded.
+isTrue<Equal<typeof NamedClient, typeof Client>>()
+isTrue<Equal<typeof Required.Server, typeof Server>>()
+isTrue<Equal<typeof SubpathClient, typeof Client>>()
+isTrue<Equal<typeof SubpathServer, typeof Server>>()
+takes<typeof Client>(Required)
+takes<typeof Client>(Client.Client)
+takes<typeof Server>(Client.Server)
+
+// Client: options
+
+const client = new Client({
+  infoHash: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+  peerId: new Uint8Array(20),
+  announce: ['http://127.0.0.1/announce', Buffer.from('udp://127.0.0.1:80')],
+  port: 6881,
+  getAnnounceOpts: () => ({ uploaded: 1, downloaded: 2, left: 3, numwant: 4, custom: 'x' }),
+  userAgent: 'app/1.0',
+  rtcConfig: { iceServers: [] },
+  wrtc: false,
+  requestTimeout: 15_000,
+  minInterval: 1000
+})
+new Client({ infoHash: new Uint8Array(20), peerId: 'b'.repeat(40), announce: 'udp://127.0.0.1', port: 1 })
+new Client({ infoHash: Buffer.alloc(20), peerId: Buffer.alloc(20), announce: [['http://a.test'], ['udp://b.test']], port: 1 })
+new Client({ infoHash: 'a', peerId: 'b', announce: [], port: 1, getAnnounceOpts: () => undefined })
+
+// @ts-expect-error the peer id is required
+new Client({ infoHash: 'a', announce: [], port: 1 })
+// @ts-expect-error a port is a number
+new Client({ infoHash: 'a', peerId: 'b', announce: [], port: '6881' })
+// @ts-expect-error a tracker is text
+new Client({ infoHash: 'a', peerId: 'b', announce: [1], port: 1 })
+
+// Client: the signature up to version 7, also without new
+
+const old = new Client(Buffer.alloc(20), 6881, { infoHash: 'a', length: 1000, announce: ['udp://a.test'] })
+new Client('b', 6881, { infoHash: Buffer.alloc(20), announce: 'udp://a.test' }, { numWant: 80, interval: 60_000 })
+new Client('b', 6881, { infoHash: 'a' }, { getAnnounceOpts: () => ({ left: 0 }) })
+takes<Client>(Client('b', 6881, { infoHash: 'a' }))
+old.torrentLength = 2000
+
+// Client: properties and methods
+
+takes<EventEmitter>(client)
+isTrue<Equal<typeof client.peerId, string>>()
+isTrue<Equal<typeof client.infoHash, string>>()
+isTrue<Equal<typeof client.destroyed, boolean>>()
+takes<void>(client.start())
+client.start({ uploaded: 0, downloaded: 0, left: 10, numwant: 50, passkey: 'custom', compact: 1 })
+client.update({ left: 5 })
+client.complete({ downloaded: 10 })
+client.stop({ numwant: 0 })
+client.scrape()
+client.scrape({ infoHash: 'a' })
+client.scrape({ infoHash: ['a', 'b'] })
+client.setInterval(60_000)
+client.setInterval()
+client.destroy()
+client.destroy(err => takes<Error | null | undefined>(err))
+
+// @ts-expect-error an interval is a number
+client.setInterval('1 min')
+// @ts-expect-error left is a number
+client.start({ left: 'all' })
+
+// Client: events
+
+client.on('update', data => {
+  isTrue<Equal<typeof data.announce, string>>()
+  isTrue<Equal<typeof data.complete, number>>()
+  isTrue<Equal<typeof data.incomplete, number>>()
+  takes<string | undefined>(data.infoHash)
+  takes<number | undefined>(data.interval)
+  takes<unknown>(data['tracker id'])
+  takes<unknown>(data['custom'])
+})
+client.once('peer', addr => takes<string>(addr))
+client.on('scrape', data => {
+  isTrue<Equal<typeof data.announce, string>>()
+  isTrue<Equal<typeof data.infoHash, string>>()
+  isTrue<Equal<typeof data.complete, number>>()
+  isTrue<Equal<typeof data.incomplete, number>>()
+  isTrue<Equal<typeof data.downloaded, number>>()
+})
+client.on('warning', err => {
+  takes<Error>(err)
+  takes<string | undefined>(err.code)
+  takes<unknown>(err.cause)
+})
+client.addListener('error', err => takes<Error>(err))
+client.off('peer', (addr: string) => {})
+client.removeListener('update', () => {})
+takes<Client>(client.prependListener('update', () => {}))
+
+// Client.scrape, in both forms
+
+const scraped = Client.scrape({ announce: 'udp://a.test', infoHash: 'a' }, (err, data) => {
+  if (err) return takes<Error>(err)
+  takes<unknown>(data)
+})
+takes<Client>(scraped)
+Client.scrape({ announce: 'udp://a.test', infoHash: ['a', 'b'] }, (err, data) => {
+  takes<Error | null>(err)
+  takes<unknown>(data)
+})
+Client.scrape({ announce: 'udp://a.test', infoHash: Buffer.alloc(20) }, () => {})
+Client.scrape('udp://a.test', 'a', () => {})
+Client.scrape('udp://a.test', ['a', 'b'], () => {})
+// @ts-expect-error a scrape needs a hash
+Client.scrape({ announce: 'udp://a.test' }, () => {})
+
+// Server: options
+
+const server = new Server({
+  interval: 600_000,
+  trustProxy: true,
+  peersCacheLength: 1000,
+  peersCacheTtl: 1_200_000,
+  http: true,
+  udp: { recvBufferSize: 1 << 20, sendBufferSize: 1 << 20 },
+  ws: false,
+  stats: false,
+  minInterval: 60_000,
+  trackerId: 'id',
+  externalIp: true,
+  maxNumwant: 82,
+  fullScrape: false,
+  completedTtl: 86_400_000,
+  maxTorrents: 1_000_000,
+  maxPeers: 10_000_000,
+  threads: 2,
+  portable: false,
+  trustUdpIp: false,
+  connectionIdLifetime: 120_000,
+  maxConnections: 10_000,
+  idleTimeout: 60_000,
+  pathPrefix: '/tracker'
+})
+new Server()
+new Server({ udp: false, ws: false })
+new Server({ fullScrape: 100 })
+// @ts-expect-error an interval is a number
+new Server({ interval: '10 min' })
+// @ts-expect-error Server is a class
+Server()
+
+// Server: properties and methods
+
+takes<EventEmitter>(server)
+isTrue<Equal<typeof server.intervalMs, number>>()
+isTrue<Equal<typeof server.listening, boolean>>()
+isTrue<Equal<typeof server.destroyed, boolean>>()
+isTrue<Equal<typeof server.peersCacheLength, number>>()
+isTrue<Equal<typeof server.peersCacheTtl, number>>()
+
+server.listen()
+server.listen(() => {})
+server.listen(8000)
+server.listen('8000')
+server.listen(8000, () => {})
+server.listen(8000, '127.0.0.1')
+server.listen(8000, '127.0.0.1', () => {})
+server.listen({ http: 8000, udp: 8001 }, { http: '127.0.0.1', udp: '0.0.0.0', udp6: '::1' }, () => {})
+server.close()
+server.close(err => takes<Error | null | undefined>(err))
+
+const httpAddress = server.http?.address()
+if (httpAddress && typeof httpAddress !== 'string') takes<{ port: number, address: string, family: string }>(httpAddress)
+takes<number | undefined>(server.udp?.address()?.port)
+takes<number | undefined>(server.udp4?.address()?.port)
+takes<number | undefined>(server.udp6?.address()?.port)
+
+const swarm = server.torrents['aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']
+if (swarm !== undefined) {
+  takes<string>(swarm.infoHash)
+  takes<number>(swarm.complete + swarm.incomplete + swarm.peers.length)
+  for (const key of swarm.peers.keys) {
+    const peer = swarm.peers.peek(key)
+    if (peer === undefined) continue
+    takes<string>(peer.peerId + peer.ip + peer.type)
+    takes<number>(peer.port)
+    takes<boolean>(peer.complete)
+    takes<typeof peer | undefined>(swarm.peers.get(key))
+  }
+}
+takes<string[]>(Object.keys(server.torrents))
+server.getSwarm('a', (err, found) => {
+  takes<Error | null>(err)
+  takes<number | undefined>(found?.complete)
+})
+server.getSwarm(new Uint8Array(20), () => {})
+
+// Server: events
+
+server.on('listening', () => {})
+server.on('error', err => takes<Error>(err))
+server.on('warning', err => {
+  takes<string | undefined>(err.code)
+  takes<string | undefined>(err.from)
+  takes<number | undefined>(err.leftOut)
+})
+for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
+  server.on(event, (addr, params) => {
+    isTrue<Equal<typeof addr, string>>()
+    takes<string>(params.info_hash + params.peer_id + params.ip + params.addr)
+    takes<number>(params.port + params.left + params.numwant + params.action + params.compact)
+    takes<'started' | 'stopped' | 'completed' | 'update' | 'paused'>(params.event)
+    if (params.type === 'http') {
+      takes<string>(params.httpReq.method + params.httpReq.url)
+      takes<string | undefined>(params.httpReq.socket.remoteAddress)
+      takes<string | string[] | undefined>(params.headers['user-agent'])
+      // Any key of the query, more than once perhaps.
+      takes<unknown>(params['passkey'])
+    } else {
+      takes<Uint8Array>(params.connectionId)
+      takes<number>(params.transactionId + params.key + params.downloaded + params.uploaded)
+    }
+  })
+}
+// @ts-expect-error listening has no arguments
+server.on('listening', (port: number) => {})
+
+// Both are made to be extended.
+class Tracker extends Server {
+  constructor () {
+    super({ ws: false })
+    this.on('start', (addr) => takes<string>(addr))
+  }
+}
+class Announcer extends Client {
+  constructor () {
+    super({ infoHash: 'a', peerId: 'b', announce: [], port: 1 })
+    this.once('update', ({ announce }) => takes<string>(announce))
+  }
+}
+takes<Server>(new Tracker())
+takes<Client>(new Announcer())

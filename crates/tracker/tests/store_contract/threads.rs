@@ -1,0 +1,118 @@
+//! Many threads at once.
+
+use std::thread;
+
+use tracker::{
+    swarm::{Announce, Store, StoreCounts, SwarmConfig},
+    types::{AnnounceEvent, PeerId},
+};
+
+use crate::support::{ALL, START, SwarmStore, after, answer_of, config, hash, v4, v6};
+
+const THREADS: u16 = 4;
+
+/// Announces of one thread: its own peers, in swarms that all threads share.
+fn announces(thread: u16, event: AnnounceEvent) -> impl Iterator<Item = Announce> {
+    (0..2000_u16).map(move |number| {
+        let peer = thread * 2000 + number;
+        Announce {
+            info_hash: hash(u32::from(number % 50)),
+            peer_id: PeerId([1; 20]),
+            addr: if number % 5 == 0 { v6(peer) } else { v4(peer) },
+            event,
+            left: Some(u64::from(number % 4)),
+        }
+    })
+}
+
+fn in_threads(work: impl Fn(u16, &mut fastrand::Rng) + Sync) {
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let work = &work;
+            scope.spawn(move || work(number, &mut fastrand::Rng::with_seed(number.into())));
+        }
+    });
+}
+
+/// Counters agree with what a look at every peer finds.
+fn assert_consistent(store: &Store) {
+    let swarms = store.swarms();
+    let mut counted = StoreCounts {
+        torrents: swarms.len(),
+        ..StoreCounts::default()
+    };
+    for (hash, stats) in swarms {
+        let peers = store.peers_of(&hash);
+        let seeders = peers.iter().filter(|peer| peer.complete).count();
+        assert_eq!(seeders, stats.complete as usize);
+        assert_eq!(peers.len() - seeders, stats.incomplete as usize);
+        counted.seeders += seeders;
+        for peer in peers {
+            match peer.addr {
+                tracker::types::PeerAddr::V4(_) => counted.peers_v4 += 1,
+                tracker::types::PeerAddr::V6(_) => counted.peers_v6 += 1,
+            }
+        }
+    }
+    assert_eq!(store.counts(), counted);
+}
+
+#[test]
+fn counts_are_right_after_announces_from_many_threads() {
+    let store = Store::new(config());
+    in_threads(|thread, rng| {
+        for announce in announces(thread, AnnounceEvent::Started) {
+            answer_of(&store, &announce, ALL, START, rng);
+            answer_of(&store, &announce, ALL, START, rng);
+        }
+    });
+    let threads = usize::from(THREADS);
+    let expected = StoreCounts {
+        torrents: 50,
+        peers_v4: threads * 1600,
+        peers_v6: threads * 400,
+        seeders: threads * 500,
+    };
+    assert_eq!(store.counts(), expected);
+    assert_consistent(&store);
+    in_threads(|thread, rng| {
+        for announce in announces(thread, AnnounceEvent::Stopped) {
+            answer_of(&store, &announce, ALL, START, rng);
+        }
+    });
+    assert_eq!(store.counts(), StoreCounts::default());
+}
+
+#[test]
+fn expiry_ceilings_and_removal_run_beside_announces() {
+    let store = Store::new(SwarmConfig {
+        max_torrents: 40,
+        max_peers: 1000,
+        ..config()
+    });
+    in_threads(|thread, rng| {
+        for (step, announce) in announces(thread, AnnounceEvent::Update).enumerate() {
+            let now = after(step as u64 * 2);
+            answer_of(&store, &announce, ALL, now, rng);
+            // A call may be one over per thread, as its documentation says.
+            assert!(store.peers() <= 1000 + usize::from(THREADS));
+            assert!(store.torrents() <= 40 + usize::from(THREADS));
+            match step % 50 {
+                0 => {
+                    store.expire(now, 100);
+                }
+                1 => {
+                    store.remove(&announce.info_hash);
+                }
+                2 => {
+                    store.scrape(&announce.info_hash);
+                    store.page(step % store.pages());
+                }
+                _ => {}
+            }
+        }
+    });
+    assert_consistent(&store);
+    store.expire_all(after(1_000_000));
+    assert_eq!(store.counts(), StoreCounts::default());
+}
