@@ -254,7 +254,9 @@ async fn serve<S: Service>(
     });
     let connection = http1::Builder::new()
         .keep_alive(true)
-        .pipeline_flush(true)
+        // Not `pipeline_flush`: while a part of the next request is there it holds back all answers,
+        // in a buffer without a limit.
+        .writev(false)
         .half_close(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
