@@ -128,7 +128,11 @@ pub(super) fn run<S: Service>(
                     tokio::select! {
                         _ = stop.wait_for(|&stop| stop) => return Ok(()),
                         stream = dealt.recv() => match stream {
-                            Some(stream) => spawn(TcpStream::from_std(stream)?),
+                            Some(stream) => match TcpStream::from_std(stream) {
+                                Ok(stream) => spawn(stream),
+                                // No memory to watch it: the others must not end with it.
+                                Err(error) => service.accept_failed(error),
+                            },
                             None => return Ok(()),
                         },
                     }
