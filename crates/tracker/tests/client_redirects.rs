@@ -7,6 +7,7 @@ mod client_support;
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr},
+    time::Duration,
 };
 
 use client_support::*;

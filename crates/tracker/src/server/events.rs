@@ -256,10 +256,11 @@ impl EventQueue {
         self.ring(state);
     }
 
-    /// Appends a failure, whatever the queue's length: there are few, and none may get lost.
+    /// Appends a failure, although the queue may be full: there are few, and none should get lost.
+    /// Only a socket that fails over and over makes more than fit twice; those are dropped.
     pub fn fail(&self, failure: Failure) {
         let mut state = self.lock();
-        if !state.closed {
+        if !state.closed && state.events.len() < 2 * CAPACITY {
             state.events.push_back(Event::Error(failure));
             self.ring(state);
         }
@@ -362,6 +363,16 @@ mod tests {
         assert_eq!(queue.take(CAPACITY).len(), CAPACITY);
         thread.join().unwrap();
         assert_eq!(queue.take(CAPACITY).len(), 1);
+    }
+
+    #[test]
+    fn failures_pass_a_full_queue_but_are_bounded() {
+        let (queue, _) = queue();
+        queue.append_blocking(&mut (0..CAPACITY).map(|_| announce()).collect());
+        for _ in 0..2 * CAPACITY {
+            queue.fail(Failure::system("test", io::ErrorKind::Other.into()));
+        }
+        assert_eq!(queue.take(10 * CAPACITY).len(), 2 * CAPACITY);
     }
 
     #[test]
