@@ -106,7 +106,8 @@ impl NativeServer {
     #[napi(catch_unwind)]
     pub fn close(&self, done: Function<'_, (), ()>) -> Result<()> {
         self.events.close();
-        let done = doorbell(&done)?;
+        let done = Arc::new(doorbell(&done)?);
+        let told = Arc::clone(&done);
         let server = self
             .running
             .lock()
@@ -119,11 +120,13 @@ impl NativeServer {
                 if let Some(server) = server {
                     server.join();
                 }
-                ring(&done);
+                ring(&told);
             });
-        joined
-            .map(drop)
-            .map_err(|error| napi::Error::from_reason(error.to_string()))
+        if joined.is_err() {
+            // No thread is to be had: the server has been told to stop, and ends unwatched.
+            ring(&done);
+        }
+        Ok(())
     }
 
     #[napi(catch_unwind)]

@@ -10,6 +10,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     ptr,
+    time::Duration,
 };
 
 use socket2::Socket;
@@ -25,6 +26,9 @@ const IDLE_TICK_MS: i32 = 1000;
 /// Longest wait for room in the send buffer, in milliseconds: a stuck interface of one family
 /// must not hold up the other.
 const SEND_TIMEOUT_MS: u64 = 100;
+
+/// Pause after a failure that is not a packet's fault.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Wakes a loop that sleeps in `poll`.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ pub(super) fn serve(sockets: &Sockets, stop: &Waker, handler: &mut impl Handler)
     for socket in &sockets {
         // Receiving never blocks (MSG_DONTWAIT); sending may, for a while.
         socket.set_nonblocking(false)?;
-        socket.set_write_timeout(Some(std::time::Duration::from_millis(SEND_TIMEOUT_MS)))?;
+        socket.set_write_timeout(Some(Duration::from_millis(SEND_TIMEOUT_MS)))?;
     }
     let mut polled: Vec<libc::pollfd> = sockets
         .iter()
@@ -108,6 +112,8 @@ fn drain(fd: RawFd, batch: &mut Batch, handler: &mut impl Handler) {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
                 ) {
                     handler.error(error);
+                    // `poll` would report the socket again at once.
+                    std::thread::sleep(ERROR_PAUSE);
                 }
                 return;
             }
