@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
 use tracker::{
-    swarm::{Announce, Effect, Store, SwarmConfig, Wanted},
-    types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, Timestamp},
+    swarm::{Effect, Store, SwarmConfig, Wanted},
+    types::{AnnounceEvent, InfoHash, Timestamp},
 };
 
-use crate::support::{START, after, answer_of, config, hash, v4};
+use crate::support::{
+    Call, KINDS, Key, Peer, START, after, announce, answer_of, config, hash, keys, v4, ws,
+};
 
 const NONE: Wanted = Wanted {
     v4: false,
@@ -22,7 +24,7 @@ type Rank = (bool, u32);
 /// A store, and what the test knows of each peer that should be in it.
 struct Watched {
     store: Store,
-    peers: BTreeMap<(InfoHash, PeerAddr), Rank>,
+    peers: BTreeMap<(InfoHash, Key), Rank>,
     rng: fastrand::Rng,
 }
 
@@ -41,28 +43,22 @@ impl Watched {
         }
     }
 
-    fn announce(&mut self, torrent: u32, peer: u16, now: Timestamp) -> (Announce, Effect) {
-        let announce = Announce {
-            info_hash: hash(torrent),
-            peer_id: PeerId([1; 20]),
-            addr: v4(peer),
-            event: AnnounceEvent::Update,
-            left: Some(5),
-        };
-        let answer = answer_of(&self.store, &announce, NONE, now, &mut self.rng);
-        (announce, answer.outcome.effect)
+    fn announce(&mut self, torrent: u32, peer: impl Into<Peer>, now: Timestamp) -> Effect {
+        let call = update(torrent, peer);
+        let answer = answer_of(&self.store, &call, NONE, now, &mut self.rng);
+        answer.outcome.effect
     }
 
     /// Announces; returns the peers that had to go, with their ranks.
     fn announce_and_look(
         &mut self,
         torrent: u32,
-        peer: u16,
+        peer: Peer,
         now: Timestamp,
     ) -> Vec<(InfoHash, Rank)> {
-        let (announce, effect) = self.announce(torrent, peer, now);
+        let effect = self.announce(torrent, peer, now);
         let seen_again = effect == Effect::Updated;
-        let key = (announce.info_hash, announce.addr);
+        let key = (hash(torrent), peer.key());
         assert_eq!(seen_again, self.peers.contains_key(&key));
         self.peers.insert(key, (seen_again, now.as_secs() / 60));
         assert!(self.holds(&key), "the newcomer is in");
@@ -81,9 +77,9 @@ impl Watched {
             .collect()
     }
 
-    fn holds(&self, &(info_hash, addr): &(InfoHash, PeerAddr)) -> bool {
-        let peers = self.store.peers_of(&info_hash);
-        peers.iter().any(|peer| peer.addr == addr)
+    fn holds(&self, (info_hash, key): &(InfoHash, Key)) -> bool {
+        let peers = self.store.peers_of(info_hash);
+        peers.iter().any(|peer| Peer::from(peer).key() == *key)
     }
 
     /// The rank of the torrent whose most valued peer is lowest.
@@ -97,19 +93,34 @@ impl Watched {
     }
 }
 
+fn update(torrent: u32, peer: impl Into<Peer>) -> Call {
+    Call {
+        info_hash: hash(torrent),
+        ..announce(peer, AnnounceEvent::Update, Some(5))
+    }
+}
+
+/// Peers of all kinds by turns.
+fn mixed(number: u16) -> Peer {
+    KINDS[usize::from(number) % KINDS.len()](number)
+}
+
 #[test]
 fn a_flood_of_random_hashes_evicts_no_real_swarm() {
     let mut watched = Watched::new(1000, 100_000);
     for torrent in 0..900 {
-        watched.announce(torrent, 1, START);
-        watched.announce(torrent, 1, after(5));
+        let peer = mixed(torrent as u16);
+        watched.announce(torrent, peer, START);
+        watched.announce(torrent, peer, after(5));
     }
     for torrent in 0..5000 {
-        watched.announce(10_000 + torrent, 1, after(60 + u64::from(torrent) / 100));
+        let peer = mixed(torrent as u16);
+        watched.announce(10_000 + torrent, peer, after(60 + u64::from(torrent) / 100));
     }
     assert_eq!(watched.store.torrents(), 1000);
     for torrent in 0..900 {
-        assert!(watched.holds(&(hash(torrent), v4(1))), "{torrent}");
+        let key = mixed(torrent as u16).key();
+        assert!(watched.holds(&(hash(torrent), key)), "{torrent}");
     }
 }
 
@@ -117,14 +128,14 @@ fn a_flood_of_random_hashes_evicts_no_real_swarm() {
 fn a_flood_of_peers_evicts_at_most_one_that_was_seen_again() {
     let mut watched = Watched::new(1000, 500);
     for peer in 0..500 {
-        watched.announce(1, peer, START);
-        watched.announce(1, peer, after(5));
+        watched.announce(1, mixed(peer), START);
+        watched.announce(1, mixed(peer), after(5));
     }
     for peer in 500..1500 {
-        watched.announce(u32::from(peer % 7), peer, after(60));
+        watched.announce(u32::from(peer % 7), mixed(peer), after(60));
     }
     assert_eq!(watched.store.peers(), 500);
-    let real = (0..500).filter(|&peer| watched.holds(&(hash(1), v4(peer))));
+    let real = (0..500).filter(|&peer| watched.holds(&(hash(1), mixed(peer).key())));
     assert_eq!(real.count(), 499);
 }
 
@@ -138,14 +149,7 @@ fn a_flood_is_told_from_real_peers_in_a_store_of_many_parts() {
     });
     let mut rng = fastrand::Rng::with_seed(5);
     let mut join = |torrent, now| {
-        let announce = Announce {
-            info_hash: hash(torrent),
-            peer_id: PeerId([1; 20]),
-            addr: v4(1),
-            event: AnnounceEvent::Update,
-            left: Some(5),
-        };
-        answer_of(&store, &announce, NONE, now, &mut rng);
+        answer_of(&store, &update(torrent, ws(1)), NONE, now, &mut rng);
     };
     (0..3000).for_each(|torrent| join(torrent, START));
     (0..3000).for_each(|torrent| join(torrent, after(60)));
@@ -161,15 +165,15 @@ fn the_longest_silent_of_a_very_large_swarm_go() {
     let mut watched = Watched::new(1000, 40_000);
     for peer in 0..40_000 {
         let minute = u64::from(peer / 20_000);
-        watched.announce(1, peer, after(minute * 60));
+        watched.announce(1, v4(peer), after(minute * 60));
     }
     for peer in 40_000..41_000 {
-        watched.announce(1, peer, after(180));
+        watched.announce(1, v4(peer), after(180));
     }
     assert!((39_900..=40_000).contains(&watched.store.peers()));
     let peers = watched.store.peers_of(&hash(1));
-    let left: std::collections::BTreeSet<_> = peers.iter().map(|peer| peer.addr).collect();
-    assert!((20_000..41_000).all(|peer| left.contains(&v4(peer))));
+    let left = keys(&peers);
+    assert!(keys((20_000..41_000).map(v4)).is_subset(&left));
 }
 
 #[test]
@@ -180,18 +184,12 @@ fn torrents_kept_for_their_downloads_go_first() {
     });
     let mut rng = fastrand::Rng::with_seed(5);
     let mut announce = |torrent, event| {
-        let announce = Announce {
+        let left = u64::from(event == AnnounceEvent::Started);
+        let call = Call {
             info_hash: hash(torrent),
-            peer_id: PeerId([1; 20]),
-            addr: v4(1),
-            event,
-            left: Some(0),
+            ..self::announce(v4(1), event, Some(left))
         };
-        let announce = Announce {
-            left: Some(u64::from(event == AnnounceEvent::Started)),
-            ..announce
-        };
-        answer_of(&store, &announce, NONE, START, &mut rng);
+        answer_of(&store, &call, NONE, START, &mut rng);
     };
     announce(1, AnnounceEvent::Started);
     announce(1, AnnounceEvent::Completed);
@@ -207,9 +205,9 @@ fn torrents_kept_for_their_downloads_go_first() {
 #[test]
 fn ceilings_of_zero_count_as_one() {
     let mut watched = Watched::new(0, 0);
-    watched.announce(1, 1, START);
-    watched.announce(2, 2, START);
-    watched.announce(2, 3, START);
+    watched.announce(1, v4(1), START);
+    watched.announce(2, v4(2), START);
+    watched.announce(2, ws(3), START);
     assert_eq!((watched.store.torrents(), watched.store.peers()), (1, 1));
 }
 
@@ -230,7 +228,7 @@ proptest! {
             }
             let lowest = watched.peers.values().min().copied();
             let before = watched.peers.len();
-            let gone = watched.announce_and_look(torrent, peer, after(secs));
+            let gone = watched.announce_and_look(torrent, mixed(peer), after(secs));
             prop_assert!(watched.peers.len() <= max);
             prop_assert!(gone.len() <= 1 && (gone.is_empty() || before == max));
             for (_, rank) in gone {
@@ -249,7 +247,7 @@ proptest! {
         for (torrent, peer, passed) in steps {
             secs += passed;
             let lowest = watched.lowest_torrent();
-            let gone = watched.announce_and_look(torrent, peer, after(secs));
+            let gone = watched.announce_and_look(torrent, mixed(peer), after(secs));
             prop_assert!(watched.store.torrents() <= max);
             let torrents: std::collections::BTreeSet<_> = gone.iter().map(|&(hash, _)| hash).collect();
             prop_assert!(torrents.len() <= 1);

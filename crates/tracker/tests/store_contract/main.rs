@@ -4,5 +4,6 @@ mod ceilings;
 mod conformance;
 mod model;
 mod properties;
+mod sockets;
 mod support;
 mod threads;

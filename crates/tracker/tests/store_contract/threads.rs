@@ -3,22 +3,27 @@
 use std::thread;
 
 use tracker::{
-    swarm::{Announce, Store, StoreCounts, SwarmConfig},
-    types::{AnnounceEvent, PeerId},
+    swarm::{Store, StoreCounts, SwarmConfig},
+    types::AnnounceEvent,
 };
 
-use crate::support::{ALL, START, SwarmStore, after, answer_of, config, hash, v4, v6};
+use crate::support::{
+    ALL, Call, START, SwarmStore, after, answer_of, config, count_in, hash, v4, v6, ws,
+};
 
 const THREADS: u16 = 4;
 
 /// Announces of one thread: its own peers, in swarms that all threads share.
-fn announces(thread: u16, event: AnnounceEvent) -> impl Iterator<Item = Announce> {
+fn announces(thread: u16, event: AnnounceEvent) -> impl Iterator<Item = Call> {
     (0..2000_u16).map(move |number| {
         let peer = thread * 2000 + number;
-        Announce {
+        Call {
             info_hash: hash(u32::from(number % 50)),
-            peer_id: PeerId([1; 20]),
-            addr: if number % 5 == 0 { v6(peer) } else { v4(peer) },
+            peer: match number % 5 {
+                0 => v6(peer).into(),
+                1 => ws(peer),
+                _ => v4(peer).into(),
+            },
             event,
             left: Some(u64::from(number % 4)),
         }
@@ -48,10 +53,7 @@ fn assert_consistent(store: &Store) {
         assert_eq!(peers.len() - seeders, stats.incomplete as usize);
         counted.seeders += seeders;
         for peer in peers {
-            match peer.addr {
-                tracker::types::PeerAddr::V4(_) => counted.peers_v4 += 1,
-                tracker::types::PeerAddr::V6(_) => counted.peers_v6 += 1,
-            }
+            count_in(&mut counted, peer.source);
         }
     }
     assert_eq!(store.counts(), counted);
@@ -69,8 +71,9 @@ fn counts_are_right_after_announces_from_many_threads() {
     let threads = usize::from(THREADS);
     let expected = StoreCounts {
         torrents: 50,
-        peers_v4: threads * 1600,
+        peers_v4: threads * 1200,
         peers_v6: threads * 400,
+        peers_ws: threads * 400,
         seeders: threads * 500,
     };
     assert_eq!(store.counts(), expected);
