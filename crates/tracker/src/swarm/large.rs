@@ -371,3 +371,15 @@ impl Large {
         self.sweep.first = self.sweep.first.min(rank);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of which what only swarms with WebSocket peers need is 16.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_large_swarm_is_small_itself() {
+        assert!(size_of::<Large>() <= 368, "{}", size_of::<Large>());
+    }
+}

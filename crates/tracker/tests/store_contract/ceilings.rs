@@ -8,8 +8,9 @@ use tracker::{
     types::{AnnounceEvent, InfoHash, Timestamp},
 };
 
-use crate::support::{
-    Call, KINDS, Key, Peer, START, after, announce, answer_of, config, hash, keys, v4, ws,
+use crate::{
+    answer::answer_of,
+    support::{Call, KINDS, Key, Peer, START, after, announce, config, hash, keys, v4, ws},
 };
 
 const NONE: Wanted = Wanted {
@@ -183,20 +184,20 @@ fn torrents_kept_for_their_downloads_go_first() {
         ..config()
     });
     let mut rng = fastrand::Rng::with_seed(5);
-    let mut announce = |torrent, event| {
+    let mut take = |torrent, event| {
         let left = u64::from(event == AnnounceEvent::Started);
         let call = Call {
             info_hash: hash(torrent),
-            ..self::announce(v4(1), event, Some(left))
+            ..announce(v4(1), event, Some(left))
         };
         answer_of(&store, &call, NONE, START, &mut rng);
     };
-    announce(1, AnnounceEvent::Started);
-    announce(1, AnnounceEvent::Completed);
-    announce(2, AnnounceEvent::Started);
-    announce(2, AnnounceEvent::Completed);
-    announce(1, AnnounceEvent::Stopped);
-    announce(3, AnnounceEvent::Started);
+    take(1, AnnounceEvent::Started);
+    take(1, AnnounceEvent::Completed);
+    take(2, AnnounceEvent::Started);
+    take(2, AnnounceEvent::Completed);
+    take(1, AnnounceEvent::Stopped);
+    take(3, AnnounceEvent::Started);
     assert_eq!(store.torrents(), 2);
     assert_eq!(store.scrape(&hash(1)), None);
     assert!(store.scrape(&hash(2)).is_some());

@@ -9,7 +9,10 @@ use tracker::{
     types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, SocketId, Timestamp},
 };
 
-use crate::support::{Answer, Call, Key, Peer, SwarmStore, count_in};
+use crate::{
+    answer::Answer,
+    support::{Call, Key, Peer, SwarmStore, count_in},
+};
 
 /// Has no ceilings over all torrents: which of several equals goes there is not laid down.
 pub(crate) struct Model {

@@ -15,18 +15,6 @@ use crate::{
     support::{ALL, Fixture, Peer, SwarmStore, config, keys, on_socket, v4, v6, ws},
 };
 
-macro_rules! conformance {
-    ($($case:ident,)*) => {
-        mod store {
-            $(#[test] fn $case() { super::$case::<super::Store>(); })*
-        }
-
-        mod model {
-            $(#[test] fn $case() { super::$case::<super::Model>(); })*
-        }
-    };
-}
-
 conformance! {
     sockets_and_addresses_count_together,
     sockets_and_addresses_are_not_handed_to_each_other,
@@ -35,7 +23,6 @@ conformance! {
     no_address_speaks_for_a_socket,
     a_socket_has_a_peer_for_each_peer_id,
     numwant_is_exact,
-    every_peer_is_as_likely,
     a_closed_socket_leaves_at_once,
     downloads_outlive_a_closed_socket,
     a_silent_socket_leaves_too,
@@ -163,35 +150,6 @@ fn numwant_is_exact<S: SwarmStore>() {
                 assert_eq!(answer.keys().len(), count.min(size.into()));
                 assert!(answer.peers.is_empty());
             }
-        }
-    }
-}
-
-fn every_peer_is_as_likely<S: SwarmStore>() {
-    for size in [3_u16, 10, 120] {
-        let mut fixture = Fixture::<S>::new();
-        for peer in 0..size {
-            fixture.announce(ws(peer), Started, Some(5));
-        }
-        let rounds = 6000;
-        let mut hits = vec![0; size.into()];
-        for round in 0..rounds {
-            let wanted = Wanted { count: 2, ..ALL };
-            let answer = fixture.ask(ws(round % size), Update, Some(5), wanted);
-            for peer in answer.sockets {
-                let number = (0..size).position(|number| ws(number) == peer);
-                hits[number.expect("a peer of the swarm")] += 1;
-            }
-        }
-        // Four standard deviations and a bit.
-        let expected = f64::from(rounds) * 2.0 / f64::from(size);
-        let margin = 5.0 * expected.sqrt();
-        for (peer, hits) in hits.into_iter().enumerate() {
-            let off = (f64::from(hits) - expected).abs();
-            assert!(
-                off < margin,
-                "{peer} of {size}: {hits}, expected {expected}"
-            );
         }
     }
 }

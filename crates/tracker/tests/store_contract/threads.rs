@@ -3,12 +3,13 @@
 use std::thread;
 
 use tracker::{
-    swarm::{Store, StoreCounts, SwarmConfig},
+    swarm::{PeerSource, Store, StoreCounts, SwarmConfig},
     types::AnnounceEvent,
 };
 
-use crate::support::{
-    ALL, Call, START, SwarmStore, after, answer_of, config, count_in, hash, v4, v6, ws,
+use crate::{
+    answer::answer_of,
+    support::{ALL, Call, Peer, START, SwarmStore, after, config, count_in, hash, v4, v6, ws},
 };
 
 const THREADS: u16 = 4;
@@ -100,7 +101,7 @@ fn expiry_ceilings_and_removal_run_beside_announces() {
             // A call may be one over per thread, as its documentation says.
             assert!(store.peers() <= 1000 + usize::from(THREADS));
             assert!(store.torrents() <= 40 + usize::from(THREADS));
-            match step % 50 {
+            match step % 49 {
                 0 => {
                     store.expire(now, 100);
                 }
@@ -108,6 +109,12 @@ fn expiry_ceilings_and_removal_run_beside_announces() {
                     store.remove(&announce.info_hash);
                 }
                 2 => {
+                    if let PeerSource::Socket(socket) = announce.peer.source {
+                        let Peer { peer_id, .. } = announce.peer;
+                        store.leave_socket(&announce.info_hash, peer_id, socket, now);
+                    }
+                }
+                3 => {
                     store.scrape(&announce.info_hash);
                     store.page(step % store.pages());
                 }
