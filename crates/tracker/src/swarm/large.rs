@@ -139,7 +139,7 @@ impl Large {
         self.first
     }
 
-    /// The rank of the whole swarm: that of its most valued peer, at its last announce by anyone.
+    /// The rank of the whole swarm: seen again if one of its peers was, at its last announce by anyone.
     pub(super) const fn torrent_rank(&self) -> Rank {
         Rank::new(self.seen_again > 0, self.last_announce)
     }

@@ -83,15 +83,21 @@ impl Watched {
         peers.iter().any(|peer| Peer::from(peer).key() == *key)
     }
 
-    /// The rank of the torrent whose most valued peer is lowest.
+    /// The rank of the torrent that goes first.
     fn lowest_torrent(&self) -> Option<Rank> {
-        let mut torrents = BTreeMap::new();
+        let mut torrents = BTreeMap::<_, Vec<Rank>>::new();
         for (&(hash, _), &rank) in &self.peers {
-            let best = torrents.entry(hash).or_insert(rank);
-            *best = rank.max(*best);
+            torrents.entry(hash).or_default().push(rank);
         }
-        torrents.into_values().min()
+        torrents.into_values().filter_map(together).min()
     }
+}
+
+/// A torrent was seen again if one of its peers was, and is silent since the last announce by anyone.
+fn together(peers: Vec<Rank>) -> Option<Rank> {
+    let seen_again = peers.iter().any(|&(seen_again, _)| seen_again);
+    let minutes = peers.into_iter().map(|(_, minute)| minute);
+    minutes.max().map(|minute| (seen_again, minute))
 }
 
 fn update(torrent: u32, peer: impl Into<Peer>) -> Call {
@@ -252,7 +258,7 @@ proptest! {
             prop_assert!(watched.store.torrents() <= max);
             let torrents: std::collections::BTreeSet<_> = gone.iter().map(|&(hash, _)| hash).collect();
             prop_assert!(torrents.len() <= 1);
-            let best = gone.iter().map(|&(_, rank)| rank).max();
+            let best = together(gone.into_iter().map(|(_, rank)| rank).collect());
             prop_assert!(best.is_none() || best == lowest, "{:?}, not {:?}", best, lowest);
         }
     }
