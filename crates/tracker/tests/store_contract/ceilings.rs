@@ -209,6 +209,23 @@ fn torrents_kept_for_their_downloads_go_first() {
     assert!(store.scrape(&hash(2)).is_some());
 }
 
+/// Whatever form its peers are kept in: both of one kind, or of two.
+#[test]
+fn a_torrent_is_as_recent_as_its_last_announce_by_anyone() {
+    for newcomer in KINDS {
+        let mut watched = Watched::new(2, 1000);
+        for torrent in [1, 2] {
+            watched.announce(torrent, v4(1), START);
+        }
+        watched.announce(1, v4(1), after(60));
+        watched.announce(2, v4(1), after(180));
+        watched.announce(1, newcomer(2), after(300));
+        watched.announce(3, v4(1), after(360));
+        assert!(watched.store.scrape(&hash(1)).is_some());
+        assert_eq!(watched.store.scrape(&hash(2)), None);
+    }
+}
+
 #[test]
 fn ceilings_of_zero_count_as_one() {
     let mut watched = Watched::new(0, 0);
