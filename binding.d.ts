@@ -40,6 +40,23 @@ export declare class NativeServer {
   peer(infoHash: string, addr: string): NativePeer | null
 }
 
+/** The shares of one JavaScript thread in the sockets of the process. */
+export declare class NativeWebSockets {
+  constructor(onEvents: () => void)
+  /** Takes a share in a socket; its events come under this number, `closed` as the last. */
+  open(id: number, target: NativeWebSocketTarget): void
+  /** Sends a message. What is returned says why it was not taken. */
+  send(id: number, message: string): string | null
+  /** Sends a scrape of these torrents (40 digits each), likewise. */
+  scrape(id: number, message: string, infoHashes: Array<string>): string | null
+  /** Gives up a share. */
+  close(id: number): void
+  /** Up to `most` events. When as many come, there may be more. */
+  take(most: number): Array<NativeWebSocketEvent>
+  /** Certificates in PEM form that TLS trusts from now on. */
+  setTlsRoots(certificates: Array<string>): void
+}
+
 /** An address in the form of Node's `server.address()`. */
 export interface NativeAddress {
   address: string
@@ -209,4 +226,33 @@ export interface NativeSystemError {
   address?: string
   port?: number
   message: string
+}
+
+/** Something that happened to a share. */
+export interface NativeWebSocketEvent {
+  id: number
+  kind: 'open' | 'message' | 'warning' | 'down' | 'closed'
+  /** Of a message. */
+  text?: string
+  /** Of a warning, and perhaps of `down`. */
+  error?: NativeClientError
+  /** Of `down`. */
+  retries?: number
+  delayMs?: number
+}
+
+/** The socket that is wanted, and who wants it; lib/client has checked what is in it. */
+export interface NativeWebSocketTarget {
+  url: string
+  /** `ipv4`, `ipv6`; else IPv4 first. */
+  families?: string
+  /** 40 digits. */
+  infoHash: string
+  /** 40 digits. */
+  peerId: string
+  connectMs?: number
+  pingMs?: number
+  reconnectMinMs?: number
+  reconnectMaxMs?: number
+  reconnectJitterMs?: number
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::text::{self, Chars};
@@ -108,7 +108,7 @@ fn announce(envelope: &Envelope<'_>, info_hash: Option<InfoHash>) -> Response {
 
 /// The torrents of a scrape; what is no info hash is left out.
 fn files(raw: &RawValue) -> Vec<InfoHash> {
-    let files: HashMap<String, IgnoredAny> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let files: HashMap<String, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
     let hashes = files.keys().filter_map(|key| {
         let bytes: Vec<u8> = key
             .chars()
