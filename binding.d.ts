@@ -45,7 +45,10 @@ export declare class NativeWebSockets {
   constructor(onEvents: () => void)
   /** Takes a share in a socket; its events come under this number, `closed` as the last. */
   open(id: number, target: NativeWebSocketTarget): void
-  /** Sends a message. What is returned says why it was not taken. */
+  /**
+   * Sends a message. What is returned says why it was not taken, unless the connection has been
+   * lost: that comes as an event of its own.
+   */
   send(id: number, message: string): string | null
   /** Sends a scrape of these torrents (40 digits each), likewise. */
   scrape(id: number, message: string, infoHashes: Array<string>): string | null

@@ -430,9 +430,7 @@ class WebSocketTracker extends Tracker {
   }
 
   #sent (problem) {
-    // A lost connection is told of on its own.
-    if (problem === undefined || !this.#isOpen) return
-    this.#warn(trackerError(`${problem} (${this.announceUrl})`, 'ERR_TRACKER_REQUEST'))
+    if (problem !== undefined) this.#warn(trackerError(`${problem} (${this.announceUrl})`, 'ERR_TRACKER_REQUEST'))
   }
 
   #warn (err) {

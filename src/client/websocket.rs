@@ -122,7 +122,8 @@ impl NativeWebSockets {
         Ok(())
     }
 
-    /// Sends a message. What is returned says why it was not taken.
+    /// Sends a message. What is returned says why it was not taken, unless the connection has been
+    /// lost: that comes as an event of its own.
     #[napi(catch_unwind)]
     pub fn send(&self, id: u32, message: String) -> Option<String> {
         let state = self.state();
@@ -130,7 +131,7 @@ impl NativeWebSockets {
             Some(handle) => handle.send(message),
             None => Err(SendError::NotOpen),
         };
-        sent.err().map(|error| error.to_string())
+        problem(sent)
     }
 
     /// Sends a scrape of these torrents (40 digits each), likewise.
@@ -150,7 +151,7 @@ impl NativeWebSockets {
             Some(handle) => handle.scrape(message, info_hashes),
             None => Err(SendError::NotOpen),
         };
-        Ok(sent.err().map(|error| error.to_string()))
+        Ok(problem(sent))
     }
 
     /// Gives up a share.
@@ -228,6 +229,13 @@ impl Events {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn problem(sent: std::result::Result<(), SendError>) -> Option<String> {
+    match sent {
+        Ok(()) | Err(SendError::NotOpen) => None,
+        Err(error) => Some(error.to_string()),
     }
 }
 
