@@ -248,3 +248,11 @@ test('positional: Client.scrape(announceUrl, infoHash, callback)', async t => {
   assert.ifError(err)
   assert.deepStrictEqual(data, { announce: udp.url, infoHash, complete: 1, downloaded: 10, incomplete: 100 })
 })
+
+test('options and info hashes of the wrong type are told by name', t => {
+  assert.throws(() => new Client(clientOptions({ announce: [], userAgent: 5 })), {
+    name: 'TypeError', code: 'ERR_TRACKER_INVALID_OPTION', message: /userAgent/
+  })
+  const client = createClient(t, { announce: 'udp://127.0.0.1:1' })
+  assert.throws(() => client.scrape({ infoHash: 5 }), { name: 'TypeError', code: 'ERR_TRACKER_INVALID_INFO_HASH' })
+})

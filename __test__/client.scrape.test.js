@@ -63,3 +63,14 @@ test('an announce URL that has no scrape is an error', async t => {
   const [err] = await callback(cb => Client.scrape({ announce: 'http://127.0.0.1:9/tracker', infoHash: randomHex() }, cb))
   assert.strictEqual(err.message, 'scrape not supported http://127.0.0.1:9/tracker')
 })
+
+test('Client.scrape of several hashes gives those that the tracker knows', async t => {
+  const [known, unknown] = [randomHex(), randomHex()]
+  const tracker = await FakeHttpTracker.start(t, () => ({
+    files: { [Buffer.from(known, 'hex').toString('latin1')]: { complete: 1, downloaded: 2, incomplete: 3 } }
+  }))
+  const [err, results] = await callback(cb => Client.scrape({ announce: tracker.url, infoHash: [known, unknown] }, cb))
+  assert.ifError(err)
+  assert.deepStrictEqual(Object.keys(results), [known])
+  assert.strictEqual(results[known].complete, 1)
+})

@@ -33,9 +33,9 @@ test('clients meet: peers have an id, come before their first signal, and carry 
   const first = createClient(t, options)
   // On the same socket: the tracker has one for both.
   const second = createClient(t, options)
-  const found = [first, second].map(client => nextValue(client, 'peer').then(peer => {
-    assert.strictEqual(peer._pc.remoteDescription, null, 'before signal')
-    return peer
+  const found = [first, second].map(client => new Promise(resolve => {
+    // Nothing has been signalled yet.
+    client.once('peer', peer => resolve(peer._pc.signalingState === (peer.initiator ? 'have-local-offer' : 'stable') && peer))
   }))
   first.start()
   await nextValue(first, 'update')

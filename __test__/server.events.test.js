@@ -1,7 +1,7 @@
 'use strict'
 
 const assert = require('node:assert')
-const { test, needsIPv6 } = require('./helpers/test')
+const { test } = require('./helpers/test')
 const { next, record } = require('./helpers/events')
 const { UdpPeer } = require('./helpers/udp')
 const { announcePath, bencoded, scrapePath } = require('./helpers/http')
@@ -101,101 +101,6 @@ for (const event of [undefined, '', 'empty']) {
     assert.strictEqual(params.event, 'update')
   })
 }
-
-test('an event comes with the address and the params of an HTTP announce', async t => {
-  const server = await startServer(t)
-  const [infoHash, peerId] = [randomHex(), randomHex()]
-  const started = next(server, 'start')
-  const path = announcePath({ infoHash, peerId, event: 'started', left: 7, downloaded: 3, uploaded: 2, numwant: 5, key: 'k1', custom: 'a%20b', ip: '203.0.113.9' })
-  await bencoded(httpPort(server), path, { headers: { 'user-agent': 'test/1' } })
-  const [addr, params] = await started
-  assert.strictEqual(addr, '127.0.0.1:6881')
-  assert.strictEqual(params.type, 'http')
-  assert.strictEqual(params.action, 1)
-  assert.strictEqual(params.info_hash, infoHash)
-  assert.strictEqual(params.peer_id, peerId)
-  assert.strictEqual(params.port, 6881)
-  assert.strictEqual(params.left, 7)
-  assert.strictEqual(params.compact, 1)
-  assert.strictEqual(params.numwant, 5)
-  assert.strictEqual(params.downloaded, '3')
-  assert.strictEqual(params.uploaded, '2')
-  assert.strictEqual(params.key, 'k1')
-  assert.strictEqual(params.custom, 'a b')
-  assert.strictEqual(params.event, 'started')
-  assert.strictEqual(params.ip, '127.0.0.1')
-  assert.strictEqual(params.addr, '127.0.0.1:6881')
-  assert.strictEqual(params.headers['user-agent'], 'test/1')
-  assert.strictEqual(params.httpReq.method, 'GET')
-  assert.strictEqual(params.httpReq.url, path)
-  assert.strictEqual(params.httpReq.headers['user-agent'], 'test/1')
-  assert.strictEqual(typeof params.httpReq.socket.remoteAddress, 'string')
-})
-
-test('HTTP params: defaults and limits', async t => {
-  const server = await startServer(t)
-  const announce = async extra => {
-    const updated = next(server, 'update')
-    await bencoded(httpPort(server), announcePath({ ...stranger(), left: undefined, compact: undefined, ...extra }))
-    return (await updated)[1]
-  }
-  const params = await announce({})
-  assert.strictEqual(params.left, Infinity)
-  assert.strictEqual(params.compact, 0)
-  assert.strictEqual(params.numwant, 50)
-  assert.strictEqual((await announce({ numwant: 1000 })).numwant, 82)
-  assert.strictEqual((await announce({ left: 'x' })).left, Infinity)
-})
-
-test('a left that is no number is no seeder', async t => {
-  const server = await startServer(t)
-  for (const left of ['NaN', 'x', undefined]) {
-    const answer = await bencoded(httpPort(server), announcePath({ ...stranger(), left, event: 'started' }))
-    assert.strictEqual(answer.get('incomplete'), 1, `left=${left}`)
-    assert.strictEqual(answer.get('complete'), 0)
-  }
-})
-
-test('an event comes with the address and the params of a UDP announce', async t => {
-  const server = await startServer(t)
-  const [infoHash, peerId] = [randomHex(), randomHex()]
-  const peer = await UdpPeer.open(t, udpPort(server))
-  const connectionId = await peer.connect()
-  const started = next(server, 'start')
-  await peer.announce({ infoHash, peerId, event: 'started', left: 7, downloaded: 3, uploaded: 2, numwant: 5, key: 0xfffffffe })
-  const [addr, params] = await started
-  assert.strictEqual(addr, '127.0.0.1:6881')
-  assert.strictEqual(params.type, 'udp')
-  assert.strictEqual(params.action, 1)
-  assert.ok(connectionId.equals(params.connectionId))
-  assert.strictEqual(typeof params.transactionId, 'number')
-  assert.strictEqual(params.info_hash, infoHash)
-  assert.strictEqual(params.peer_id, peerId)
-  assert.strictEqual(params.left, 7)
-  assert.strictEqual(params.downloaded, 3)
-  assert.strictEqual(params.uploaded, 2)
-  assert.strictEqual(params.event, 'started')
-  assert.strictEqual(params.ip, '127.0.0.1')
-  assert.strictEqual(params.key, 0xfffffffe)
-  assert.strictEqual(params.numwant, 5)
-  assert.strictEqual(params.port, 6881)
-  assert.strictEqual(params.addr, '127.0.0.1:6881')
-  assert.strictEqual(params.compact, 1)
-})
-
-test('addresses of IPv6 peers have brackets', needsIPv6, async t => {
-  const server = await startServer(t)
-  const viaHttp = next(server, 'start')
-  await bencoded(httpPort(server), announcePath({ ...stranger(), event: 'started' }), { host: '::1' })
-  const [httpAddr, httpParams] = await viaHttp
-  assert.strictEqual(httpAddr, '[::1]:6881')
-  assert.strictEqual(httpParams.ip, '::1')
-  const viaUdp = next(server, 'start')
-  const peer = await UdpPeer.open(t, server.udp6.address().port, '::1')
-  await peer.announce({ ...stranger(), event: 'started' })
-  const [udpAddr] = await viaUdp
-  assert.strictEqual(udpAddr, '[::1]:6881')
-})
 
 test('every announce is emitted once, those of one peer in order', async t => {
   const server = await startServer(t)

@@ -218,6 +218,16 @@ test('warnings are rate-limited, and the next one tells how many were left out',
   assert.ok(length >= 1, 'some come')
   // 100 a second; a slow machine takes a few seconds for the thousand.
   assert.ok(length <= 600, `${length} of 1000 came`)
+
+  let sent = 1000
+  while (!warnings.log.some(({ args: [err] }) => err.leftOut > 0)) {
+    peer.send(bad)
+    sent++
+    await peer.connect()
+  }
+  const told = warnings.of('warning').reduce((sum, [err]) => sum + 1 + (err.leftOut ?? 0), 0)
+  assert.ok(told > 500 && told <= sent, `${told} of ${sent}`)
+  assert.strictEqual(warnings.of('warning')[0][0].from, `127.0.0.1:${peer.port}`)
 })
 
 test('without a warning listener bad input is no crash', async t => {

@@ -104,8 +104,6 @@ client.addListener('error', err => takes<Error>(err))
 client.off('peer', (addr: string) => {})
 client.removeListener('update', () => {})
 takes<Client>(client.prependListener('update', () => {}))
-// @ts-expect-error there is no such event
-client.on('upd', data => data.announce)
 
 // Client.scrape, in both forms
 
@@ -209,7 +207,11 @@ server.getSwarm(new Uint8Array(20), () => {})
 
 server.on('listening', () => {})
 server.on('error', err => takes<Error>(err))
-server.on('warning', err => takes<string | undefined>(err.code))
+server.on('warning', err => {
+  takes<string | undefined>(err.code)
+  takes<string | undefined>(err.from)
+  takes<number | undefined>(err.leftOut)
+})
 for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
   server.on(event, (addr, params) => {
     isTrue<Equal<typeof addr, string>>()
@@ -228,8 +230,8 @@ for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
     }
   })
 }
-// @ts-expect-error there is no such event
-server.on('started', () => {})
+// @ts-expect-error listening has no arguments
+server.on('listening', (port: number) => {})
 
 // Both are made to be extended.
 class Tracker extends Server {

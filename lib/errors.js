@@ -1,6 +1,6 @@
 'use strict'
 
-const util = require('util')
+const util = require('node:util')
 
 /** An error of ours: a message and a stable `ERR_TRACKER_...` code. */
 exports.trackerError = function trackerError (message, code, details) {

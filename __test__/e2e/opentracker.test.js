@@ -44,7 +44,8 @@ for (const transport of ['http', 'udp']) {
 
   test(`${transport}: a torrent that opentracker does not know`, options, async t => {
     const tracker = await startOpentracker(t, [])
-    const client = createClient(t, { announce: tracker[`${transport}Url`] })
+    // Over UDP it sends the head of an answer without a body, which is no answer: the time runs out.
+    const client = createClient(t, { announce: tracker[`${transport}Url`], requestTimeout: 1000 })
     client.start()
     assertWarning(await nextValue(client, 'warning'))
   })

@@ -1,7 +1,7 @@
 'use strict'
 
-const crypto = require('crypto')
-const EventEmitter = require('events')
+const crypto = require('node:crypto')
+const EventEmitter = require('node:events')
 
 const { trackerError } = require('../errors')
 const { bytes, toHex } = require('../hex')
@@ -90,7 +90,7 @@ class Client extends EventEmitter {
 
   /** Asks the trackers for the numbers of the client's torrent, or of `opts.infoHash` (one or several). */
   scrape (opts = {}) {
-    for (const tracker of this._trackers) tracker.scrape(opts)
+    this._scrape(opts)
   }
 
   /** Announces every so many milliseconds; 0 for never, nothing for half an hour. A tracker's answer changes it. */
@@ -124,6 +124,11 @@ class Client extends EventEmitter {
     opts.downloaded ??= 0
     if (this.torrentLength !== undefined) opts.left ??= Math.max(0, this.torrentLength - opts.downloaded)
     return this._getAnnounceOpts ? { ...opts, ...this._getAnnounceOpts() } : opts
+  }
+
+  _scrape (opts, done) {
+    this.#unuse ??= engine.use()
+    for (const tracker of this._trackers) tracker.scrape(opts, done)
   }
 
   /** By a tracker's timer. */
@@ -184,28 +189,34 @@ Client.scrape = function scrape (...args) {
   const [opts, cb] = scrapeArguments(args)
   const infoHashes = [].concat(opts.infoHash)
   const client = new Client({ ...opts, infoHash: infoHashes[0], peerId: DUMMY_PEER_ID, port: DUMMY_PORT })
-  const results = {}
   const wanted = new Set(infoHashes.map(toHex))
+  const results = {}
 
-  function finish (err) {
-    client.removeListener('scrape', onScrape)
-    client.removeListener('error', finish)
+  const finish = once(err => {
     // What comes after the answer is nobody's concern.
-    client.removeListener('warning', finish).on('warning', () => {})
+    client.removeAllListeners().on('warning', () => {}).on('error', () => {})
     client.destroy()
     if (err) cb(err)
     else cb(null, wanted.size === 1 ? Object.values(results)[0] : results)
-  }
+  })
 
-  function onScrape (data) {
-    if (!wanted.has(data.infoHash)) return
-    results[data.infoHash] = data
-    if (Object.keys(results).length === wanted.size) finish(null)
-  }
-
-  client.on('error', finish).on('warning', finish).on('scrape', onScrape)
-  client.scrape({ infoHash: infoHashes })
+  client.on('error', finish).on('warning', finish).on('scrape', data => {
+    if (wanted.has(data.infoHash)) results[data.infoHash] = data
+  })
+  client._scrape({ infoHash: infoHashes }, err => {
+    if (err !== undefined) return finish(err)
+    if (Object.keys(results).length > 0) return finish(null)
+    finish(trackerError('tracker knows none of the torrents', 'ERR_TRACKER_RESPONSE'))
+  })
   return client
+}
+
+function once (fn) {
+  return (...args) => {
+    const first = fn
+    fn = undefined
+    first?.(...args)
+  }
 }
 
 const DUMMY_PEER_ID = Buffer.from('01234567890123456789')
@@ -220,6 +231,7 @@ function trackerClass (announceUrl) {
     const port = /^[a-z]+:\/\/[^/?#]*:(\d+)(?:[/?#]|$)/i.exec(announceUrl)?.[1]
     return { problem: port > 65535 ? 'Invalid tracker port' : 'Invalid tracker URL' }
   }
+  if (url.port === '0') return { problem: 'Invalid tracker port' }
   if (!Object.hasOwn(TRACKERS, url.protocol)) return { problem: 'Unsupported tracker protocol' }
   return { Tracker: TRACKERS[url.protocol] }
 }
@@ -249,7 +261,7 @@ function int32 (value) {
 const Callable = new Proxy(Client, {
   apply (Class, self, args) {
     if (isPositional(args)) return new Class(...args)
-    throw new TypeError("Class constructor Client cannot be invoked without 'new'")
+    throw new TypeError('Class constructor Client cannot be invoked without \'new\'')
   }
 })
 Client.prototype.constructor = Callable

@@ -1,6 +1,6 @@
 'use strict'
 
-const crypto = require('crypto')
+const crypto = require('node:crypto')
 
 /** An offer that nobody has answered is given up after this time, in milliseconds. */
 const OFFER_LIFE = 50 * 1000

@@ -1,5 +1,6 @@
 'use strict'
 
+const { trackerError } = require('../errors')
 const { bytes, toHex } = require('../hex')
 
 const MAX_MS = 2 ** 31 - 1
@@ -31,20 +32,34 @@ exports.scrapeArguments = function scrapeArguments (args) {
   const [opts, cb] = typeof args[0] === 'string'
     ? [{ announce: args[0], infoHash: args[1] }, args[2]]
     : args
-  if (!opts.infoHash) throw new Error('Option `infoHash` is required')
-  if (!opts.announce) throw new Error('Option `announce` is required')
+  for (const name of ['infoHash', 'announce']) {
+    if (!opts[name]) throw missing(name)
+  }
   return [opts, cb]
 }
 
 /** Checks what every client needs, in the order and with the texts that users know. */
 exports.checkOptions = function checkOptions (opts) {
   for (const name of ['peerId', 'infoHash', 'announce', 'port']) {
-    if (!opts[name]) throw new Error(`Option \`${name}\` is required`)
+    if (!opts[name]) throw missing(name)
+  }
+  // Traffic that goes around a proxy is worse than none.
+  if (opts.proxyOpts) {
+    throw trackerError('Option `proxyOpts` is not supported in this version', 'ERR_TRACKER_NOT_SUPPORTED')
   }
   checkId(opts.peerId, 'peerId')
   checkId(opts.infoHash, 'infoHash')
   const port = Number(opts.port)
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw invalid('port', 'a number from 1 to 65535')
+  if (opts.userAgent !== undefined && opts.userAgent !== null && typeof opts.userAgent !== 'string') {
+    throw invalid('userAgent', 'a string')
+  }
+  if (opts.getAnnounceOpts && typeof opts.getAnnounceOpts !== 'function') {
+    throw invalid('getAnnounceOpts', 'a function')
+  }
+  if (opts.families !== undefined && !['both', 'ipv4', 'ipv6'].includes(opts.families)) {
+    throw invalid('families', '\'both\', \'ipv4\' or \'ipv6\'')
+  }
   for (const name of ['minInterval', 'requestTimeout']) {
     const value = opts[name]
     if (value === undefined) continue
@@ -91,6 +106,10 @@ function checkId (value, name) {
     ? /^[0-9a-fA-F]{40}$/.test(value)
     : ArrayBuffer.isView(value) && toHex(value).length === 40
   if (!valid) throw invalid(name, '20 bytes, or 40 hexadecimal digits')
+}
+
+function missing (name) {
+  return trackerError(`Option \`${name}\` is required`, 'ERR_TRACKER_MISSING_OPTION')
 }
 
 function invalid (name, expected) {

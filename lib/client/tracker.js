@@ -1,6 +1,6 @@
 'use strict'
 
-const EventEmitter = require('events')
+const EventEmitter = require('node:events')
 
 const { emitSafely } = require('../emit')
 const engine = require('./engine')
@@ -40,13 +40,17 @@ class Tracker extends EventEmitter {
     })
   }
 
-  /** Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's. */
-  scrape (opts) {
+  /**
+   * Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's. `done(err)`
+   * is called when all that the tracker told of has been emitted.
+   */
+  scrape (opts, done = () => {}) {
     if (this.destroyed) return
     const infoHashes = [].concat(opts.infoHash ?? [])
     const scrape = infoHashes.length > 0 ? infoHashes.map(this.client._toInfoHash) : [this.client.infoHash]
     this.#request({ scrape }, result => {
       if (result.error === undefined) this._onScrape(result.scrape)
+      done(result.error)
     })
   }
 

@@ -46,6 +46,7 @@ class WebSocketTracker extends Tracker {
   #epoch = 0
   #queue = []
   #awaiting = []
+  #scraping = []
   #inbound = 0
   #offers = new Offers()
   #takesPart = false
@@ -75,11 +76,15 @@ class WebSocketTracker extends Tracker {
     this.#announce(opts, done)
   }
 
-  /** Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's. */
-  scrape (opts = {}) {
-    if (this.destroyed || this.reconnecting) return
-    if (!this.#isOpen) return this.#enqueue({ scrape: opts })
-    this.#scrape(opts)
+  /** Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's; as `announce`. */
+  scrape (opts = {}, done) {
+    if (this.destroyed) return
+    const isList = Array.isArray(opts.infoHash) && opts.infoHash.length > 0
+    const infoHashes = (isList ? opts.infoHash : [opts.infoHash || this.client.infoHash]).map(toHex)
+    if (this.reconnecting) return done?.(this.#notConnected())
+    const scrape = { infoHashes, isList }
+    if (!this.#isOpen) return this.#enqueue({ scrape, done })
+    this.#scrape(scrape, done)
   }
 
   /** Ends it; what was sent still goes out. Then calls back. */
@@ -93,7 +98,7 @@ class WebSocketTracker extends Tracker {
     this.#epoch += 1
     this.#offers.clear()
     this.#queue = []
-    for (const reply of this.#awaiting.splice(0)) reply.finish()
+    for (const reply of [...this.#awaiting.splice(0), ...this.#scraping.splice(0)]) reply.finish()
     socketPool.leave(this.socket)
     this.socket = null
     if (this.#share === null) return cb(null)
@@ -150,7 +155,7 @@ class WebSocketTracker extends Tracker {
     // JSON has no NaN, which is how a client without metadata has it: null would make it a seeder.
     if (opts.left == null || !Number.isFinite(Number(opts.left))) delete params.left
     if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
-    const reply = this.#expectReply(done)
+    const reply = this.#expectReply(done, opts.event ?? 'update')
     if (opts.event === 'stopped' || opts.event === 'completed') {
       // What was to be said before would come after it, and make the peer come back.
       this.#epoch += 1
@@ -168,7 +173,7 @@ class WebSocketTracker extends Tracker {
   }
 
   #sendAnnounce (params, reply) {
-    if (this.#awaiting.length >= MAX_AWAITED) this.#awaiting.shift().finish(this.#timedOut())
+    if (this.#awaiting.length >= MAX_AWAITED) this.#awaiting.shift().finish(this.#timedOut('update'))
     this.#awaiting.push(reply)
     this._send(params)
   }
@@ -202,17 +207,12 @@ class WebSocketTracker extends Tracker {
     peer.once('close', onClose)
   }
 
-  #scrape (opts) {
-    const wanted = [].concat(opts.infoHash ?? []).map(toHex)
-    const infoHashes = wanted.length > 0 ? wanted : [this.client.infoHash]
+  #scrape ({ infoHashes, isList }, done) {
     const binary = infoHashes.map(toBinary)
-    const isList = Array.isArray(opts.infoHash) && wanted.length > 0
     const message = this.#message({ action: 'scrape', info_hash: isList ? binary : binary[0] })
-    try {
-      this.#sent(this.#share.scrape(message, infoHashes))
-    } catch (err) {
-      this.#warn(trackerError(err.message, 'ERR_TRACKER_REQUEST'))
-    }
+    if (this.#scraping.length >= MAX_AWAITED) this.#scraping.shift().finish(this.#timedOut('scrape'))
+    this.#scraping.push(this.#expectReply(done, 'scrape'))
+    this.#sent(this.#share.scrape(message, infoHashes))
   }
 
   #enqueue (item) {
@@ -261,7 +261,7 @@ class WebSocketTracker extends Tracker {
     }
     for (const { opts, done, scrape } of this.#queue.splice(0)) {
       if (this.destroyed) return
-      if (scrape !== undefined) this.#scrape(scrape)
+      if (scrape !== undefined) this.#scrape(scrape, done)
       else this.#announce(opts, done)
     }
   }
@@ -274,7 +274,7 @@ class WebSocketTracker extends Tracker {
     this.#epoch += 1
     this.#offers.clear()
     const queued = this.#queue.splice(0)
-    const awaiting = this.#awaiting.splice(0)
+    const awaiting = [...this.#awaiting.splice(0), ...this.#scraping.splice(0)]
     if (err !== undefined) emitSafely(this.client, 'warning', err)
     const reason = err ?? this.#notConnected()
     for (const reply of awaiting) reply.finish(reason)
@@ -382,17 +382,23 @@ class WebSocketTracker extends Tracker {
   }
 
   #onScrape ({ files }) {
+    const reply = this.#scraping.shift()
     const hashes = Object.keys(files ?? {}).filter(key => key.length === 20)
-    if (hashes.length === 0) return this.#warn(trackerError('invalid scrape response', 'ERR_TRACKER_RESPONSE'))
+    if (hashes.length === 0) {
+      const err = trackerError('invalid scrape response', 'ERR_TRACKER_RESPONSE')
+      this.#warn(err)
+      return reply?.finish(err)
+    }
     for (const key of hashes) {
       if (this.destroyed) return
       const infoHash = Buffer.from(key, 'latin1').hexSlice()
       emitSafely(this.client, 'scrape', { ...files[key], announce: this.announceUrl, infoHash })
     }
+    reply?.finish()
   }
 
   // An announce and its reply have nothing in common but their order.
-  #expectReply (done) {
+  #expectReply (done, what) {
     let timer = null
     const reply = {
       finish: err => {
@@ -404,8 +410,13 @@ class WebSocketTracker extends Tracker {
     }
     if (done === undefined) return reply
     timer = setTimeout(() => {
-      this.#awaiting = this.#awaiting.filter(other => other !== reply)
-      reply.finish(this.#timedOut())
+      for (const list of [this.#awaiting, this.#scraping]) {
+        const at = list.indexOf(reply)
+        if (at >= 0) list.splice(at, 1)
+      }
+      const err = this.#timedOut(what)
+      this.#warn(err)
+      reply.finish(err)
     }, this.client._requestTimeout ?? REPLY_TIMEOUT)
     timer.unref()
     return reply
@@ -415,8 +426,8 @@ class WebSocketTracker extends Tracker {
     this.#awaiting.shift()?.finish(err)
   }
 
-  #timedOut () {
-    return trackerError(`tracker request timed out (${this.announceUrl})`, 'ERR_TRACKER_TIMEOUT')
+  #timedOut (what) {
+    return trackerError(`tracker request timed out (${what}) (${this.announceUrl})`, 'ERR_TRACKER_TIMEOUT')
   }
 
   #message (params) {

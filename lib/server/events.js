@@ -18,8 +18,12 @@ const KIND_ERROR = 3
 /** Bits of the mask that tells the engine which events have listeners. */
 const WANT = { update: 1, complete: 2, start: 4, stop: 8, pause: 16, warning: 1 << 16 }
 
-/** Calls `emit(name, ...args)` for each event of a batch. */
-function decodeEvents (buffer, emit) {
+/**
+ * Calls `emit(name, ...args)` for each event of a batch.
+ *
+ * @param {number} maxNumwant the server's limit, for `params.numwant`
+ */
+function decodeEvents (buffer, emit, maxNumwant) {
   const reader = new Reader(buffer)
   while (!reader.done) {
     const kind = reader.u8()
@@ -27,13 +31,13 @@ function decodeEvents (buffer, emit) {
       case KIND_UDP: {
         const event = ANNOUNCE_EVENTS[reader.u8()]
         const addr = reader.text()
-        emit(event, addr, udpParams(reader.bytes(), addr))
+        emit(event, addr, udpParams(reader.bytes(), addr, maxNumwant))
         break
       }
       case KIND_HTTP: {
         const event = ANNOUNCE_EVENTS[reader.u8()]
         const addr = reader.text()
-        emit(event, addr, httpParams(addr, readHttpRequest(reader)))
+        emit(event, addr, httpParams(addr, readHttpRequest(reader), maxNumwant))
         break
       }
       case KIND_WARNING:
@@ -61,7 +65,7 @@ function readHttpRequest (reader) {
     const name = reader.text()
     const value = reader.text()
     // As in Node: a repeated header is one, its values joined.
-    request.headers[name] = name in request.headers ? `${request.headers[name]}, ${value}` : value
+    request.headers[name] = Object.hasOwn(request.headers, name) ? `${request.headers[name]}, ${value}` : value
   }
   return request
 }
@@ -80,7 +84,7 @@ function readWarning (reader) {
 function readError (reader) {
   const code = reader.text()
   const message = reader.text()
-  return code.startsWith('ERR_') ? trackerError(message, code) : systemError({ code, message })
+  return code.startsWith('ERR_') ? trackerError(message, code) : Object.assign(systemError({ code, message }), { message })
 }
 
 class Reader {

@@ -1,6 +1,6 @@
 'use strict'
 
-const EventEmitter = require('events')
+const EventEmitter = require('node:events')
 
 const { emitSafely } = require('../emit')
 const { trackerError, systemError } = require('../errors')
@@ -21,11 +21,13 @@ const EVENTS_PER_TURN = 512
  */
 class Server extends EventEmitter {
   #native
+  #maxNumwant
   #state = 'new' // then 'opening', 'open', 'closed'
 
   constructor (opts = {}) {
     super()
     const options = parseServerOptions(opts)
+    this.#maxNumwant = options.maxNumwant
     this.intervalMs = options.intervalMs
     this.peersCacheLength = options.peersCacheLength
     this.peersCacheTtl = options.peersCacheTtl
@@ -51,7 +53,9 @@ class Server extends EventEmitter {
    * Starts listening: `listen([port | { http, udp }], [hostname | { http, udp, udp6 }], [onlistening])`.
    */
   listen (...args) {
-    if (this._listenCalled || this.listening) throw new Error('server already listening')
+    if (this._listenCalled || this.listening) {
+      throw trackerError('server already listening', 'ERR_TRACKER_LISTENING')
+    }
     const { onlistening, http, udp } = parseListenArguments(args)
     this._listenCalled = true
     if (onlistening !== undefined) this.once('listening', onlistening)
@@ -124,6 +128,11 @@ class Server extends EventEmitter {
     return this.#wantAfter(() => super.removeAllListeners(...args))
   }
 
+  // What the engine survived must not end a program that has no `error` listener.
+  #heard ([event, ...args]) {
+    return event === 'error' && this.listenerCount('error') === 0 ? ['warning', ...args] : [event, ...args]
+  }
+
   #wantAfter (change) {
     change()
     let mask = 0
@@ -163,8 +172,8 @@ class Server extends EventEmitter {
   #drain () {
     const { count, records } = this.#native.takeEvents(EVENTS_PER_TURN)
     decodeEvents(records, (...args) => {
-      if (this.#state !== 'closed') emitSafely(this, ...args)
-    })
+      if (this.#state !== 'closed') emitSafely(this, ...this.#heard(args))
+    }, this.#maxNumwant)
     if (count === EVENTS_PER_TURN) setImmediate(() => this.#drain())
   }
 }

@@ -1,7 +1,7 @@
 'use strict'
 
-const dns = require('dns')
-const net = require('net')
+const dns = require('node:dns')
+const net = require('node:net')
 
 const { trackerError } = require('../errors')
 

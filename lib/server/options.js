@@ -4,6 +4,7 @@ const DEFAULT_INTERVAL_MS = 10 * 60 * 1000
 const DEFAULT_PEERS_CACHE_TTL_MS = 20 * 60 * 1000
 const MAX_MS = 2 ** 31 - 1
 const MAX_COUNT = 2 ** 32 - 1
+const DEFAULT_MAX_NUMWANT = 82
 
 /**
  * Checks the options of `new Server(opts)` and sorts them into what JavaScript and what the engine
@@ -11,9 +12,12 @@ const MAX_COUNT = 2 ** 32 - 1
  */
 exports.parseServerOptions = function parseServerOptions (opts) {
   if (typeof opts !== 'object' || opts === null) throw invalid('opts', 'an object')
+  // A filter that is ignored would be an open tracker.
+  if (opts.filter !== undefined) throw notSupported('filter')
   const udp = typeof opts.udp === 'object' && opts.udp !== null ? opts.udp : {}
   const intervalMs = ms(opts, 'interval') || DEFAULT_INTERVAL_MS
   const peersCacheLength = count(opts, 'peersCacheLength') ?? Infinity
+  const maxNumwant = count(opts, 'maxNumwant') ?? DEFAULT_MAX_NUMWANT
   const peersCacheTtl = ms(opts, 'peersCacheTtl') || DEFAULT_PEERS_CACHE_TTL_MS
   return {
     http: opts.http !== false,
@@ -22,12 +26,13 @@ exports.parseServerOptions = function parseServerOptions (opts) {
     intervalMs,
     peersCacheLength,
     peersCacheTtl,
+    maxNumwant,
     native: {
       intervalMs,
       minIntervalMs: ms(opts, 'minInterval'),
       trackerId: text(opts, 'trackerId'),
       externalIp: Boolean(opts.externalIp),
-      maxNumwant: count(opts, 'maxNumwant'),
+      maxNumwant,
       fullScrapeLimit: fullScrapeLimit(opts),
       maxPeersPerSwarm: peersCacheLength === Infinity ? undefined : peersCacheLength,
       peerTtlMs: peersCacheTtl,
@@ -40,7 +45,7 @@ exports.parseServerOptions = function parseServerOptions (opts) {
       trustUdpIp: Boolean(opts.trustUdpIp),
       connectionIdLifetimeMs: ms(opts, 'connectionIdLifetime'),
       maxConnections: count(opts, 'maxConnections'),
-      idleTimeoutMs: ms(opts, 'idleTimeout'),
+      idleTimeoutMs: ms(opts, 'idleTimeout') || undefined,
       pathPrefix: pathPrefix(opts),
       udpReceiveBuffer: count(udp, 'recvBufferSize'),
       udpSendBuffer: count(udp, 'sendBufferSize')
@@ -83,7 +88,12 @@ function pathPrefix (opts) {
   const prefix = text(opts, 'pathPrefix')
   if (prefix === undefined || prefix === '') return undefined
   if (/^\/[^?#\s]*[^?#\s/]$/.test(prefix)) return prefix
-  throw invalid('pathPrefix', "a path such as '/tracker', without a slash at its end")
+  throw invalid('pathPrefix', 'a path such as \'/tracker\', without a slash at its end')
+}
+
+function notSupported (name) {
+  return Object.assign(
+    new Error(`Option \`${name}\` is not supported in this version`), { code: 'ERR_TRACKER_NOT_SUPPORTED' })
 }
 
 function invalid (name, expected) {

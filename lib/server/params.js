@@ -2,17 +2,16 @@
 
 // The `params` that announce listeners get, as `bittorrent-tracker` makes them: keys, order and types.
 
-const querystring = require('querystring')
+const querystring = require('node:querystring')
 
 const ACTION_ANNOUNCE = 1
 const DEFAULT_NUMWANT = 50
-const MAX_NUMWANT = 82
 
 // By the numbers of BEP 15; 4 is BEP 21's in libtorrent.
 const UDP_EVENTS = ['update', 'completed', 'started', 'stopped', 'paused']
 
 /** Of a UDP announce: BEP 15, with BEP 41's URL data. */
-exports.udpParams = function udpParams (packet, addr) {
+exports.udpParams = function udpParams (packet, addr, maxNumwant) {
   const port = packet.readUInt16BE(96)
   const { ip, port: ownPort } = splitAddr(addr)
   const params = {
@@ -23,12 +22,12 @@ exports.udpParams = function udpParams (packet, addr) {
     info_hash: packet.hexSlice(16, 36),
     peer_id: packet.hexSlice(36, 56),
     downloaded: readUInt64(packet, 56),
-    left: readUInt64(packet, 64),
+    left: readLeft(packet),
     event: UDP_EVENTS[packet.readUInt32BE(80)],
     uploaded: readUInt64(packet, 72),
     ip,
     key: packet.readUInt32BE(88),
-    numwant: udpNumwant(packet.readInt32BE(92)),
+    numwant: udpNumwant(packet.readInt32BE(92), maxNumwant),
     port: port || ownPort,
     addr,
     compact: 1
@@ -39,7 +38,7 @@ exports.udpParams = function udpParams (packet, addr) {
 }
 
 /** Of an HTTP announce: every key of the query, the known ones in their types. */
-exports.httpParams = function httpParams (addr, request) {
+exports.httpParams = function httpParams (addr, request, maxNumwant) {
   const question = request.url.indexOf('?')
   const query = question === -1 ? '' : request.url.slice(question + 1)
   const params = parseBinaryQuery(query)
@@ -52,7 +51,7 @@ exports.httpParams = function httpParams (addr, request) {
   const left = Number(params.left ?? NaN)
   params.compact = Number(params.compact) || 0
   params.left = Number.isNaN(left) ? Infinity : left
-  params.numwant = httpNumwant(params.numwant)
+  params.numwant = httpNumwant(first('numwant'), maxNumwant)
   params.ip = request.ip
   params.addr = addr
   params.headers = request.headers
@@ -66,20 +65,35 @@ exports.httpParams = function httpParams (addr, request) {
   return params
 }
 
+/** As many pairs of a query as the engine reads. */
+const MAX_PAIRS = 1000
+
 // Percent-encoded bytes become Latin-1 characters, since an info hash is no text.
 function parseBinaryQuery (query) {
-  const decoded = querystring.parse(query, '&', '=', { decodeURIComponent: unescape, maxKeys: 256 })
-  return Object.assign({}, decoded)
+  const decoded = querystring.parse(query, '&', '=', { decodeURIComponent: decodeBytes, maxKeys: MAX_PAIRS })
+  // Not by assignment, which a key named __proto__ would turn into a new prototype.
+  return Object.fromEntries(Object.entries(decoded))
 }
 
-function httpNumwant (value) {
+// As the engine does it. `unescape` would also take %uXXXX, and see another info hash than the store.
+function decodeBytes (text) {
+  return text.replace(/%([0-9a-f]{2})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16)))
+}
+
+function httpNumwant (value, maxNumwant) {
   const number = Number(value)
   if (value === undefined || value === '' || Number.isNaN(number) || number < 0) return DEFAULT_NUMWANT
-  return Math.min(Math.trunc(number), MAX_NUMWANT)
+  return Math.min(Math.trunc(number), maxNumwant)
 }
 
-function udpNumwant (number) {
-  return number < 0 ? DEFAULT_NUMWANT : Math.min(number, MAX_NUMWANT)
+function udpNumwant (number, maxNumwant) {
+  return number < 0 ? DEFAULT_NUMWANT : Math.min(number, maxNumwant)
+}
+
+// All ones is how a client without metadata says that it does not know.
+function readLeft (packet) {
+  const left = readUInt64(packet, 64)
+  return left === 2 ** 64 ? Infinity : left
 }
 
 // Exact up to 2^53, the nearest number above: a counter, not an identity.

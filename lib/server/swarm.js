@@ -74,7 +74,8 @@ function torrentsView (native) {
     return swarm
   }
 
-  const has = key => typeof key === 'string' && native.swarm(key) !== null
+  // The engine reads upper case as well; as keys, they would be second ones for the same torrents.
+  const has = key => typeof key === 'string' && key === key.toLowerCase() && native.swarm(key) !== null
   return new Proxy(target, {
     has: (_, key) => has(key),
     get: (_, key) => has(key) ? view(key) : undefined,

@@ -4,7 +4,7 @@
 //! over a WebSocket, messages go in and out.
 //! The parts:
 //!
-//! - [`schedule`] and [`tiers`]: when, and which tracker next. Pure.
+//! - [`schedule`]: when to announce and to send again. Pure.
 //! - `udp`: BEP 15 over one socket per address family.
 //! - `http`: one bounded GET request over pooled connections.
 //! - `websocket`: one socket per tracker, which many share.
@@ -22,7 +22,6 @@ mod request;
 mod resolve;
 pub mod schedule;
 mod slots;
-pub mod tiers;
 mod tls;
 mod udp;
 mod url;

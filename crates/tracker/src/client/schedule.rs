@@ -16,9 +16,6 @@ const SHORT_BUDGET_SHARE: u32 = 5;
 /// tracker's mistake (milliseconds, overflow), and are reported, not clamped.
 const MAX_SANE_SECS: i64 = i32::MAX as i64;
 
-/// The interval used when a tracker names none.
-pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
-
 /// The range into which a tracker's intervals are forced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalLimits {

@@ -8,8 +8,10 @@ pub(super) struct Context {
     pub(super) tracker: Arc<Tracker>,
     pub(super) events: Arc<EventQueue>,
     pub(super) options: ServerOptions,
-    /// The announce interval as it is sent, in seconds; never 0, which clients take for "at once".
+    /// The announce interval as it is sent, in seconds.
     pub(super) interval_secs: u32,
+    /// The least time between announces, likewise.
+    pub(super) min_interval_secs: Option<u32>,
 }
 
 impl Context {
@@ -18,20 +20,26 @@ impl Context {
         events: Arc<EventQueue>,
         options: ServerOptions,
     ) -> Self {
-        let interval = tracker.config().interval;
-        // A part of a second counts as one, as in the original.
-        let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
-        // Signed in most clients.
-        let interval_secs = u32::try_from(secs)
-            .unwrap_or(u32::MAX)
-            .clamp(1, i32::MAX as u32);
+        let config = tracker.config();
+        let interval_secs = wire_secs(config.interval);
+        let min_interval_secs = config.min_interval.map(wire_secs);
         Self {
             tracker,
             events,
             options,
             interval_secs,
+            min_interval_secs,
         }
     }
+}
+
+/// An interval as it is sent: a part of a second counts as one, as in the original. Never 0, which
+/// clients take for "at once", and a signed number in most of them.
+fn wire_secs(interval: Duration) -> u32 {
+    let secs = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
+    u32::try_from(secs)
+        .unwrap_or(u32::MAX)
+        .clamp(1, i32::MAX as u32)
 }
 
 /// How a server treats its transports.

@@ -38,7 +38,7 @@ pub enum Event {
 /// An answered announce.
 #[derive(Debug)]
 pub struct Announced {
-    /// What it came to, after the swarm's state machine.
+    /// What the peer said; listeners hear of that, whatever the swarm made of it.
     pub event: AnnounceEvent,
     /// The peer's address as stored.
     pub addr: PeerAddr,

@@ -195,8 +195,11 @@ impl Server {
             let (context, stop) = (Arc::clone(context), stop.subscribe());
             let seed = u64::from_ne_bytes(random()?);
             self.spawn("tracker-http", move || {
-                if let Err(error) = thread.run(&context, seed, &stop) {
-                    context.events.fail(Failure::system("HTTP thread", error));
+                // Its listeners go with it, so there is nothing to start again.
+                match catch_unwind(AssertUnwindSafe(|| thread.run(&context, seed, &stop))) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => context.events.fail(Failure::system("HTTP thread", error)),
+                    Err(panic) => context.events.fail(panicked(&*panic)),
                 }
             })?;
         }

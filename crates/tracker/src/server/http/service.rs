@@ -118,9 +118,7 @@ impl HttpService {
             reply: AnnounceReply {
                 external_ip: config.external_ip.then_some(ip),
                 interval: self.context.interval_secs,
-                min_interval: config
-                    .min_interval
-                    .map(|interval| interval.as_secs() as u32),
+                min_interval: self.context.min_interval_secs,
                 tracker_id: config.tracker_id.as_deref().map(str::as_bytes),
                 ..AnnounceReply::default()
             },

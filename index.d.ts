@@ -1,0 +1,650 @@
+import { EventEmitter } from 'node:events'
+
+export = Client
+
+/** Names of events and the arguments of their listeners. */
+type EventMap<Events> = { [Name in keyof Events]: unknown[] }
+
+/** An emitter whose own events are typed; other names stay free for the app's use. */
+declare class TypedEmitter<Events extends EventMap<Events>> extends EventEmitter {
+  on<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  on<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  once<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  once<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  addListener<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  addListener<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  prependListener<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  prependListener<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  prependOnceListener<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  prependOnceListener<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  off<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  off<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  removeListener<Name extends keyof Events> (event: Name, listener: (...args: Events[Name]) => void): this
+  removeListener<Name extends string | symbol> (event: Name, listener: OtherListener<Events, Name>): this
+  emit<Name extends keyof Events> (event: Name, ...args: Events[Name]): boolean
+  emit<Name extends string | symbol> (event: Name, ...args: Name extends keyof Events ? never : any[]): boolean
+}
+
+/** A listener of an event that is not in the map; for one that is in it the typed overload counts. */
+type OtherListener<Events, Name> = Name extends keyof Events ? never : (...args: any[]) => void
+
+/**
+ * A BitTorrent tracker client: announces one torrent to its trackers over HTTP (BEP 3, 7, 23, 24, 31, 48) and UDP
+ * (BEP 15, 41), and finds peers by them. Trackers are tried all at once, or in the order of BEP 12 where `announce` is
+ * a list of lists.
+ *
+ * A `warning` without a listener is lost; an `error` without a listener is thrown, as in any `EventEmitter`.
+ */
+declare class Client extends TypedEmitter<Client.ClientEvents> {
+  /**
+   * @throws {Error} `` Option `peerId` is required ``; likewise for `infoHash`, `announce` and `port`
+   * @throws {TypeError} an option of the wrong type or out of its range; `code` is `ERR_TRACKER_INVALID_OPTION`
+   */
+  constructor (opts: Client.ClientOptions)
+
+  /**
+   * The signature up to version 7, which also works without `new`.
+   *
+   * @param peerId 20 bytes, 40 hexadecimal digits, or a text of 20 characters
+   * @param port the announced port, 1 to 65535
+   * @deprecated use the one with a single object
+   */
+  constructor (peerId: Client.Id, port: number, torrent: Client.Torrent, opts?: Client.PositionalOptions)
+
+  /** The peer id as it was given, or as 40 hexadecimal digits if it was given as bytes. */
+  readonly peerId: string
+  /** The info hash as 40 lower-case hexadecimal digits. */
+  readonly infoHash: string
+  /** Whether `destroy` was called. */
+  readonly destroyed: boolean
+  /**
+   * Bytes of the whole torrent; what is left is counted from it. Of the positional signature.
+   *
+   * @deprecated give `left` in the options of an announce, or by `getAnnounceOpts`
+   */
+  torrentLength: number | undefined
+
+  /** Announces `started`, and from then on regularly: every 30 minutes or as the tracker says. */
+  start (opts?: Client.AnnounceOptions): void
+  /** Announces `stopped`. Regular announces go on until `destroy` or `setInterval(0)`. */
+  stop (opts?: Client.AnnounceOptions): void
+  /** Announces `completed`. */
+  complete (opts?: Client.AnnounceOptions): void
+  /** Announces between the regular times, without an event. */
+  update (opts?: Client.AnnounceOptions): void
+  /** Asks every tracker for the counts of the client's torrent or of others: one `scrape` event for each. */
+  scrape (opts?: Client.ScrapeOptions): void
+
+  /**
+   * Sets the time between regular announces. The next answer of a tracker sets it anew.
+   *
+   * @param intervalMs milliseconds up to 2^31 - 1; 0 for never; 30 minutes if left out
+   */
+  setInterval (intervalMs?: number): void
+
+  /**
+   * Ends the client. What is under way, such as a `stop` just before, has 1000 ms to arrive; no event comes any more.
+   *
+   * @param cb called when all requests have ended; not called by a second `destroy`
+   */
+  destroy (cb?: (err: null) => void): void
+
+  /**
+   * Asks a tracker for the counts of torrents, without a client.
+   *
+   * @param cb gets the first warning or error there was, or the counts: those of one torrent, or an object of them by
+   *   info hash if several were asked for
+   * @returns the client that does it
+   * @throws {Error} `` Option `infoHash` is required ``, `` Option `announce` is required ``
+   */
+  static scrape (opts: Client.OneScrapeOptions, cb: Client.ScrapeCallback<Client.ScrapeData>): Client
+  static scrape (opts: Client.StaticScrapeOptions, cb: Client.ScrapeCallback<Client.ScrapeResults>): Client
+  /** @deprecated the signature up to version 7; use the one with an object */
+  static scrape (announce: string, infoHash: Client.Id, cb: Client.ScrapeCallback<Client.ScrapeData>): Client
+  /** @deprecated the signature up to version 7; use the one with an object */
+  static scrape (announce: string, infoHash: readonly Client.Id[], cb: Client.ScrapeCallback<Client.ScrapeResults>): Client
+}
+
+/**
+ * The signature up to version 7, without `new`.
+ *
+ * @throws {TypeError} any other arguments: the class needs `new`
+ * @deprecated use `new Client` with a single object
+ */
+declare function Client (
+  peerId: Client.Id, port: number, torrent: Client.Torrent, opts?: Client.PositionalOptions
+): Client
+
+import ClientClass = Client
+
+declare namespace Client {
+  export { ClientClass as Client }
+
+  /** A peer id or info hash: 20 bytes, or 40 hexadecimal digits. */
+  export type Id = string | Uint8Array
+
+  /** Gets the first warning or error that there was, or the counts. */
+  export type ScrapeCallback<Counts> = (err: TrackerError | null, data: Counts) => void
+
+  /** Options of a client. */
+  export interface ClientOptions {
+    /** 40 hexadecimal digits, or 20 bytes. */
+    peerId: Id
+    /** 40 hexadecimal digits, or 20 bytes. */
+    infoHash: Id
+    /**
+     * The announce URLs (`http:`, `https:`, `udp:`). A flat list is announced to all at once. A list of lists has
+     * tiers (BEP 12): one tracker at a time, those of the first tier before the others. One `/` at the end is taken
+     * off, and of equal ones the first stays. A URL that cannot be used is a `warning` with the code `ERR_TRACKER_URL`.
+     */
+    announce: string | ReadonlyArray<string | Uint8Array> | ReadonlyArray<ReadonlyArray<string | Uint8Array>>
+    /** The port on which this peer listens, 1 to 65535. */
+    port: number
+    /** Called before every announce, the regular ones included; what it returns wins. */
+    getAnnounceOpts?: (() => AnnounceOptions | undefined | void) | undefined
+    /** The `User-Agent` header over HTTP; an empty one by default. */
+    userAgent?: string | undefined
+    /**
+     * The shortest time between regular announces that a tracker can ask for, in milliseconds, over 0 and up to
+     * 2^31 - 1; 60,000 by default. The longest is 24 h.
+     */
+    minInterval?: number | undefined
+    /**
+     * The time that a request may take, in milliseconds, over 0 and up to 2^31 - 1; 15,000 by default. Name
+     * resolution, redirects and BEP 15's retransmissions are within it; the wait for a turn among many requests is not.
+     */
+    requestTimeout?: number | undefined
+    /**
+     * The address families of a tracker to announce over. By default IPv4, and IPv6 if there is no IPv4 address or no
+     * answer over it. `both` announces over the two of them (BEP 7), and merges the answers into one.
+     */
+    families?: 'both' | 'ipv4' | 'ipv6' | undefined
+    /** For WebSocket trackers, which are not in this version: no effect. */
+    rtcConfig?: unknown
+    /** For WebSocket trackers, which are not in this version: no effect. */
+    wrtc?: unknown
+  }
+
+  /** The torrent of the signature up to version 7. */
+  export interface Torrent {
+    /** 40 hexadecimal digits, or 20 bytes. */
+    infoHash: Id
+    /** The announce URLs, as in {@link ClientOptions.announce}. */
+    announce?: ClientOptions['announce'] | undefined
+    /** Bytes of the whole torrent, from which `left` is counted. */
+    length?: number | undefined
+  }
+
+  /** Options of the signature up to version 7: those of today and two more. */
+  export interface PositionalOptions extends Partial<Omit<ClientOptions, 'peerId' | 'infoHash' | 'announce' | 'port'>> {
+    /** Peers wanted in an answer; 50 by default. */
+    numWant?: number | undefined
+    /** Milliseconds between regular announces, whatever the trackers say. */
+    interval?: number | undefined
+  }
+
+  /** A value in the query of an announce: an array is the key several times, bytes are percent-encoded. */
+  export type QueryValue = string | number | bigint | boolean | Uint8Array | null | undefined
+
+  /** What an announce says. Keys that are not listed are sent as they are, over HTTP only. */
+  export interface AnnounceOptions {
+    /** Bytes uploaded since `start`; 0 by default. */
+    uploaded?: number | bigint | undefined
+    /** Bytes downloaded since `start`; 0 by default. */
+    downloaded?: number | bigint | undefined
+    /**
+     * Bytes left to download; 0 makes a seeder. Not known by default (`NaN` says the same), which is a leecher: 16384
+     * over HTTP, 2^64 - 1 over UDP.
+     */
+    left?: number | bigint | undefined
+    /** Peers wanted in the answer; 50 by default. Trackers give fewer, and often no more than 50 to 200. */
+    numwant?: number | undefined
+    /** HTTP: 1, the default, for addresses in compact form (BEP 23), 0 for dictionaries (BEP 3). */
+    compact?: 0 | 1 | undefined
+    [key: string]: QueryValue | readonly QueryValue[]
+  }
+
+  /** Options of a client's scrape. */
+  export interface ScrapeOptions {
+    /** Torrents to ask about; the client's own by default. */
+    infoHash?: Id | readonly Id[] | undefined
+  }
+
+  /** Options of {@link Client.scrape}. */
+  export interface StaticScrapeOptions extends Partial<Omit<ClientOptions, 'infoHash' | 'announce'>> {
+    /** The announce URL; the scrape URL is made from it (BEP 48). */
+    announce: ClientOptions['announce']
+    /** One torrent or several. */
+    infoHash: Id | readonly Id[]
+  }
+
+  /** Options of {@link Client.scrape} for one torrent. */
+  export interface OneScrapeOptions extends StaticScrapeOptions {
+    infoHash: Id
+  }
+
+  /** A bencoded value (BEP 3): strings are bytes. */
+  export type BencodedValue = number | Uint8Array | BencodedValue[] | { [key: string]: BencodedValue }
+
+  /**
+   * A tracker's answer to an announce. Over UDP it is `announce`, `complete` and `incomplete`. Over HTTP it is what the
+   * tracker sent, all keys of it and as they came, with `announce` and `infoHash` added.
+   */
+  export interface UpdateData {
+    /** The announce URL. */
+    announce: string
+    /** HTTP: the info hash in hexadecimal digits. */
+    infoHash?: string
+    /** Seeders. Over HTTP it is missing where a tracker does not send it. */
+    complete: number
+    /** Leechers. Over HTTP it is missing where a tracker does not send it. */
+    incomplete: number
+    /** HTTP: seconds between announces, as sent: the client keeps within its limits. */
+    interval?: number
+    /** HTTP: seconds that announces are apart at least, as sent. */
+    'min interval'?: number
+    /** HTTP: what the client sends back as `trackerid`. */
+    'tracker id'?: Uint8Array
+    /** HTTP: this peer's address, 4 or 16 bytes (BEP 24). */
+    'external ip'?: Uint8Array
+    /** HTTP: a message for the user; it is also a `warning` with the code `ERR_TRACKER_WARNING`. */
+    'warning message'?: Uint8Array
+    /** HTTP: the peers as sent, 6 bytes each (BEP 23) or dictionaries (BEP 3). Each is also a `peer` event. */
+    peers?: BencodedValue
+    /** HTTP: IPv6 peers as sent, 18 bytes each (BEP 7). Each is also a `peer` event. */
+    peers6?: BencodedValue
+    [key: string]: BencodedValue | string | undefined
+  }
+
+  /** The counts of a torrent. Over HTTP with all else that the tracker sent for it, as it came. */
+  export interface ScrapeData {
+    /** The announce URL. */
+    announce: string
+    /** The info hash in lower-case hexadecimal digits. */
+    infoHash: string
+    /** Seeders. Over HTTP it is missing where a tracker does not send it; so are the others. */
+    complete: number
+    /** Leechers. */
+    incomplete: number
+    /** Completed downloads, ever. */
+    downloaded: number
+    [key: string]: BencodedValue | string | undefined
+  }
+
+  /** The result of a scrape of several torrents: by info hash, or that of the one if they are the same. */
+  export type ScrapeResults = { [infoHash: string]: ScrapeData } | ScrapeData
+
+  /** What `code` of a client's warnings and errors can be; README.md says what each means. */
+  export type ClientErrorCode =
+    | 'ERR_TRACKER_ABORTED'
+    | 'ERR_TRACKER_DECODE'
+    | 'ERR_TRACKER_FAILURE'
+    | 'ERR_TRACKER_INTERVAL'
+    | 'ERR_TRACKER_NETWORK'
+    | 'ERR_TRACKER_PEERS'
+    | 'ERR_TRACKER_REDIRECT'
+    | 'ERR_TRACKER_REDIRECT_REFUSED'
+    | 'ERR_TRACKER_REQUEST'
+    | 'ERR_TRACKER_RESPONSE'
+    | 'ERR_TRACKER_SCRAPE_NOT_SUPPORTED'
+    | 'ERR_TRACKER_STATUS'
+    | 'ERR_TRACKER_TIMEOUT'
+    | 'ERR_TRACKER_TLS_ROOTS'
+    | 'ERR_TRACKER_TOO_LARGE'
+    | 'ERR_TRACKER_URL'
+    | 'ERR_TRACKER_USER_AGENT'
+    | 'ERR_TRACKER_WARNING'
+
+  /** A warning or an error of a client. */
+  export interface TrackerError extends Error {
+    /** Stable, for programs; the text is for people. */
+    code: ClientErrorCode | (string & {})
+    /** With `ERR_TRACKER_NETWORK`: what failed below, in the shape of Node's system errors if it is one. */
+    cause?: unknown
+    /** With a refusal that says so (BEP 31): minutes until the tracker may be asked again; `Infinity` for never. */
+    retryIn?: number
+  }
+
+  /** The events of a client. */
+  export interface ClientEvents {
+    /** A tracker answered an announce. */
+    update: [data: UpdateData]
+    /** A peer: `192.0.2.1:6881`, `[2001:db8::1]:6881`, rarely `name:6881`. This peer itself is often among them. */
+    peer: [addr: string]
+    /** A tracker told the counts of a torrent. */
+    scrape: [data: ScrapeData]
+    /** Something went wrong with one request, or a tracker has a message for the user. The client goes on. */
+    warning: [err: TrackerError]
+    /** A scrape of a tracker that cannot be scraped: `ERR_TRACKER_SCRAPE_NOT_SUPPORTED`. */
+    error: [err: TrackerError]
+  }
+
+  /**
+   * A BitTorrent tracker over HTTP (BEP 3, 7, 23, 24, 48) and UDP (BEP 15, 41), served by threads of its own. Peers of
+   * both are in the same swarms.
+   *
+   * Only events that somebody listens to are produced. Those of announces cost a copy of the request each: without such
+   * listeners a tracker is at its fastest.
+   */
+  export class Server extends TypedEmitter<ServerEvents> {
+    /** @throws {TypeError} an option of the wrong type or out of its range; `code` is `ERR_TRACKER_INVALID_OPTION` */
+    constructor (opts?: ServerOptions)
+
+    /** {@link ServerOptions.interval}, in milliseconds. */
+    readonly intervalMs: number
+    /** {@link ServerOptions.peersCacheLength}; `Infinity` for no limit. */
+    readonly peersCacheLength: number
+    /** {@link ServerOptions.peersCacheTtl}, in milliseconds. */
+    readonly peersCacheTtl: number
+    /** From `listening` until `close`. */
+    readonly listening: boolean
+    /** Whether `close` was called. */
+    readonly destroyed: boolean
+    /** Where HTTP listens; `null` if it is off. */
+    readonly http: Listener | null
+    /** The same as `udp4`; `undefined` if UDP is off. */
+    readonly udp: Listener | undefined
+    /** Where UDP over IPv4 listens; `null` if it is off. */
+    readonly udp4: Listener | null
+    /** Where UDP over IPv6 listens; `null` if it is off. */
+    readonly udp6: Listener | null
+    /** Always `null`: WebSocket trackers are not in this version. */
+    readonly ws: null
+    /**
+     * All swarms, by info hash in lower-case hexadecimal digits, as they are at the time of each look. `delete` drops
+     * one. Listing the keys costs time and memory by the number of torrents.
+     */
+    readonly torrents: { [infoHash: string]: Swarm }
+
+    /**
+     * Starts listening. `listening` or `error` follows on a later tick. Without a host name all addresses of both
+     * families are bound, or IPv4 alone on a machine without IPv6, which a `warning` says. A name or address binds the
+     * families that it has.
+     *
+     * @param port 0 to 65535, by default 0: any free port, one for HTTP and another for UDP
+     * @throws {Error} `server already listening`, by a second call
+     * @throws {RangeError} a port out of range; `code` is `ERR_SOCKET_BAD_PORT`
+     */
+    listen (port?: Ports, hostname?: Hostnames, onlistening?: () => void): void
+    listen (port: Ports, onlistening: () => void): void
+    listen (onlistening: () => void): void
+
+    /**
+     * Stops listening. Answers under way have a second to finish; no event comes any more.
+     *
+     * @param cb called when the ports are free. Gets an error with the code `ERR_SERVER_NOT_RUNNING` if HTTP is on and
+     *   the server was not listening
+     */
+    close (cb?: (err: Error | null) => void): void
+
+    /**
+     * The swarm of a torrent, on the next tick; `undefined` if there is none.
+     *
+     * @param infoHash 40 hexadecimal digits, or 20 bytes
+     */
+    getSwarm (infoHash: string | Uint8Array, cb: (err: null, swarm: Swarm | undefined) => void): void
+  }
+
+  /**
+   * Options of a server. Of those that are counts, 0 and `Infinity` mean the default; times are milliseconds from 0 to
+   * 2^31 - 1, counts whole numbers up to 2^32 - 1.
+   */
+  export interface ServerOptions {
+    /** Whether to serve HTTP; true by default. An object is true. */
+    http?: boolean | object | undefined
+    /** Whether to serve UDP; true by default. An object is true and sets the kernel's buffers. */
+    udp?: boolean | UdpOptions | undefined
+    /** WebSocket trackers are not in this version. */
+    ws?: false | undefined
+    /** Statistics pages are not in this version. */
+    stats?: false | undefined
+    /** Milliseconds that peers are asked to wait between announces; 600,000 by default, and for 0. */
+    interval?: number | undefined
+    /** HTTP: milliseconds that peers have to wait at least, in whole seconds (`min interval`); not sent by default. */
+    minInterval?: number | undefined
+    /** HTTP: a text that peers send back with every announce (`tracker id`); none by default. */
+    trackerId?: string | undefined
+    /** HTTP: tells peers the address that they come from (BEP 24); false by default. */
+    externalIp?: boolean | undefined
+    /** HTTP: believes the first address in `X-Forwarded-For`, which a proxy must set; false by default. */
+    trustProxy?: boolean | undefined
+    /** UDP: believes the address in an announce (BEP 15), so that anyone can announce anybody; false by default. */
+    trustUdpIp?: boolean | undefined
+    /**
+     * The most peers in an answer; 82 by default. An answer over UDP has at most 242 over IPv4 and 67 over IPv6, which
+     * is what a packet holds, over HTTP 1000.
+     */
+    maxNumwant?: number | undefined
+    /**
+     * HTTP: whether a scrape without a hash lists all torrents. `true`, `false`, or up to how many there are; 1000 by
+     * default.
+     */
+    fullScrape?: boolean | number | undefined
+    /** The most peers of a torrent: then the one silent longest goes. No limit by default. */
+    peersCacheLength?: number | undefined
+    /** Milliseconds of silence after which a peer is gone; 1,200,000 by default, and for 0. */
+    peersCacheTtl?: number | undefined
+    /** Milliseconds that a torrent without peers is kept for its count of completions; 24 h by default. */
+    completedTtl?: number | undefined
+    /** The most torrents in all: then the least useful ones go. 10,000,000 by default. */
+    maxTorrents?: number | undefined
+    /** The most peers in all: then the least useful ones go. 20,000,000 by default, some 2.5 GB. */
+    maxPeers?: number | undefined
+    /**
+     * UDP: milliseconds for which a connection id is good (BEP 15), in whole seconds and up to 60,000,000; 120,000 by
+     * default.
+     */
+    connectionIdLifetime?: number | undefined
+    /** HTTP: the most connections at a time; further ones are closed. 20,000 by default. */
+    maxConnections?: number | undefined
+    /** HTTP: milliseconds after which a connection without a finished request is closed; 60,000 by default. */
+    idleTimeout?: number | undefined
+    /** HTTP: what comes before `/announce` and `/scrape`, such as `/tracker`; nothing by default. */
+    pathPrefix?: string | undefined
+    /** Threads for each transport, 1 to 64. By default as many as the process has processors, at most 8. */
+    threads?: number | undefined
+    /** Uses the portable sockets on Linux too: one socket for each family, one packet at a time. False by default. */
+    portable?: boolean | undefined
+  }
+
+  /** The kernel's buffers of a UDP socket. The system may grant less. */
+  export interface UdpOptions {
+    /** Bytes; 8 MiB by default. */
+    recvBufferSize?: number | undefined
+    /** Bytes; 4 MiB by default. */
+    sendBufferSize?: number | undefined
+  }
+
+  /** A port for all, or one for each transport. */
+  export type Ports =
+    | number
+    | string
+    | { http?: number | string | undefined, udp?: number | string | undefined }
+    | null
+    | undefined
+
+  /** A host name or address for all, or one for HTTP and one for each family of UDP. */
+  export type Hostnames =
+    | string
+    | { http?: string | undefined, udp?: string | undefined, udp6?: string | undefined }
+    | null
+    | undefined
+
+  /** A listening socket, as far as an app has to know it. */
+  export interface Listener {
+    /** Where it is; `null` while it does not listen. */
+    address (): Address | null
+    /** Lets the process end although it listens. */
+    unref (): this
+    /** Takes `unref` back. */
+    ref (): this
+  }
+
+  /** An address in the form of Node's sockets. */
+  export interface Address {
+    address: string
+    family: 'IPv4' | 'IPv6'
+    port: number
+  }
+
+  /** The peers of a torrent, as they are at the time of each look. */
+  export interface Swarm {
+    /** 40 lower-case hexadecimal digits. */
+    readonly infoHash: string
+    /** Seeders. */
+    readonly complete: number
+    /** Leechers. */
+    readonly incomplete: number
+    /** Its peers, by address. */
+    readonly peers: SwarmPeers
+  }
+
+  /** The peers of a swarm by address: `192.0.2.1:6881`, `[2001:db8::1]:6881`. */
+  export interface SwarmPeers {
+    /** How many there are. */
+    readonly length: number
+    /** Their addresses; costs time by the size of the swarm. */
+    readonly keys: string[]
+    /** The peer of this address; costs time by the size of the swarm. */
+    get (addr: string): SwarmPeer | undefined
+    /** The same as `get`. */
+    peek (addr: string): SwarmPeer | undefined
+  }
+
+  /** A peer of a swarm. */
+  export interface SwarmPeer {
+    /** Always `peer`: a swarm does not remember over which transport a peer announces. */
+    type: 'peer'
+    /** Whether it is a seeder. */
+    complete: boolean
+    /** 40 lower-case hexadecimal digits. */
+    peerId: string
+    ip: string
+    port: number
+    /** Of WebSocket peers, which are not in this version. */
+    socket: undefined
+  }
+
+  /** What the peer said in its announce. */
+  export type AnnounceParams = HttpAnnounceParams | UdpAnnounceParams
+
+  /** An announce over HTTP: every key of the query, percent-decoded to Latin-1, and these. */
+  export interface HttpAnnounceParams {
+    type: 'http'
+    action: 1
+    /** 40 lower-case hexadecimal digits. */
+    info_hash: string
+    /** 40 lower-case hexadecimal digits. */
+    peer_id: string
+    /** The peer's port. */
+    port: number
+    /** Bytes left; `Infinity` if not said. */
+    left: number
+    /** Bytes, as sent. */
+    uploaded?: string | string[]
+    /** Bytes, as sent. */
+    downloaded?: string | string[]
+    /** Why it announces; `paused` is BEP 21's. */
+    event: 'update' | 'completed' | 'started' | 'stopped' | 'paused'
+    /** 1 for an answer in compact form (BEP 23). */
+    compact: number
+    /** Peers wanted; 50 if not said, at most 82. */
+    numwant: number
+    /** The peer's address, from the connection or, with `trustProxy`, from a header. */
+    ip: string
+    /** Address and port. */
+    addr: string
+    /** The same as `httpReq.headers`. */
+    headers: { [name: string]: string }
+    /** The request. No `IncomingMessage`, and there is no `httpRes`: the engine answers. */
+    httpReq: {
+      method: string
+      url: string
+      headers: { [name: string]: string }
+      socket: { remoteAddress: string, remotePort: number }
+    }
+    [key: string]: unknown
+  }
+
+  /** An announce over UDP (BEP 15), with the keys of the query in BEP 41's URL data. */
+  export interface UdpAnnounceParams {
+    type: 'udp'
+    action: 1
+    /** 8 bytes. */
+    connectionId: Buffer
+    transactionId: number
+    /** 40 lower-case hexadecimal digits. */
+    info_hash: string
+    /** 40 lower-case hexadecimal digits. */
+    peer_id: string
+    /** Bytes, to the nearest number above 2^53. */
+    downloaded: number
+    /** Bytes, to the nearest number above 2^53; 2^64 - 1 if the peer does not know. */
+    left: number
+    /** Bytes, to the nearest number above 2^53. */
+    uploaded: number
+    event: 'update' | 'completed' | 'started' | 'stopped' | 'paused'
+    /** The peer's address, from the packet's source or, with `trustUdpIp`, from the packet. */
+    ip: string
+    /** A random number by which the peer can be known again. */
+    key: number
+    /** Peers wanted; 50 if not said, at most 82. */
+    numwant: number
+    /** The peer's port. */
+    port: number
+    /** Address and port. */
+    addr: string
+    compact: 1
+    /** Path and query of the announce URL, if the peer sent them (BEP 41). */
+    url?: string
+    [key: string]: unknown
+  }
+
+  /** What `code` of a server's warnings can be; README.md says what each means. */
+  export type ServerWarningCode =
+    | 'ERR_TRACKER_ACCEPT'
+    | 'ERR_TRACKER_BAD_REQUEST'
+    | 'ERR_TRACKER_CONNECTION_ID'
+    | 'ERR_TRACKER_FULL_SCRAPE'
+    | 'ERR_TRACKER_NO_IPV6'
+
+  /** Bad input from the network, mostly. At most 100 of them come in a second. */
+  export interface ServerWarning extends Error {
+    /** Stable, for programs; the text is for people. */
+    code: ServerWarningCode | (string & {})
+    /** Address and port of who sent it. */
+    from?: string
+    /** How many warnings were left out before this one, there being too many. */
+    leftOut?: number
+  }
+
+  /** A socket or a thread that failed, in the shape of Node's system errors, or `ERR_TRACKER_INTERNAL`. */
+  export interface ServerError extends Error {
+    /** `EADDRINUSE` and the like, or `ERR_TRACKER_INTERNAL`. */
+    code: string
+    errno?: number
+    syscall?: string
+    address?: string
+    port?: number
+  }
+
+  /** The events of a server. Those of announces come in batches, and only of announces that were not refused. */
+  export interface ServerEvents {
+    /** All sockets listen. */
+    listening: []
+    /** A peer announced `started`; `addr` is `192.0.2.1:6881` or `[2001:db8::1]:6881`. */
+    start: [addr: string, params: AnnounceParams]
+    /** A peer announced `stopped`. */
+    stop: [addr: string, params: AnnounceParams]
+    /** A peer announced `completed`. */
+    complete: [addr: string, params: AnnounceParams]
+    /** A peer announced without an event. */
+    update: [addr: string, params: AnnounceParams]
+    /** A peer announced `paused` (BEP 21). */
+    pause: [addr: string, params: AnnounceParams]
+    /** Somebody sent something bad, or something is not as it should be. The server goes on. */
+    warning: [err: ServerWarning]
+    /** The server could not listen, or a part of it failed. */
+    error: [err: ServerError]
+  }
+}
