@@ -18,7 +18,8 @@ async function startRelay (t) {
   return FakeWebSocketTracker.start(t, (message, socket) => {
     const { action, peer_id: peerId, info_hash: infoHash, to_peer_id: to, offers = [] } = message
     peers.set(peerId, socket)
-    const send = (socket, rest) => socket.send(JSON.stringify({ action, info_hash: infoHash, peer_id: peerId, ...rest }))
+    const send = (socket, rest) =>
+      socket.send(JSON.stringify({ action, info_hash: infoHash, peer_id: peerId, ...rest }))
     if (message.answer) return void send(peers.get(to), { answer: message.answer, offer_id: message.offer_id })
     const others = [...peers].filter(([id]) => id !== peerId)
     for (const [n, [, other]] of others.entries()) if (offers[n]) send(other, offers[n])

@@ -179,6 +179,17 @@ test('scrapes, one and several, reach who asked', async t => {
   assert.strictEqual(others.names.length, 0)
 })
 
+test('a scrape that cannot be made is a warning, one without an answer an error after a time', async t => {
+  const tracker = await FakeWebSocketTracker.start(t, () => undefined)
+  const client = createWsClient(t, { announce: tracker.url })
+  client.scrape({ infoHash: 'abc' })
+  assertWarning(await nextValue(client, 'warning'))
+  assert.throws(() => client.scrape({ infoHash: 5 }), { code: 'ERR_TRACKER_INVALID_INFO_HASH' })
+  const opts = { announce: tracker.url, infoHash: randomHex(), wrtc: {}, requestTimeout: 50 }
+  const [err] = await callback(cb => Client.scrape(opts, cb))
+  assertWarning(err, `tracker request timed out (scrape) (${tracker.url})`)
+})
+
 test('the tracker\'s interval sets the pace, within limits; its tracker id is sent back', async t => {
   const answers = [{ interval: 0.01, 'tracker id': 'me' }, { interval: 7 }, { interval: 2 ** 40 }, { interval: 'x' }, { interval: -1 }]
   const tracker = await FakeWebSocketTracker.start(t, message => ({ ...reply(message), ...answers.shift() }))

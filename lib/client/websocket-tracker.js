@@ -211,8 +211,15 @@ class WebSocketTracker extends Tracker {
     const binary = infoHashes.map(toBinary)
     const message = this.#message({ action: 'scrape', info_hash: isList ? binary : binary[0] })
     if (this.#scraping.length >= MAX_AWAITED) this.#scraping.shift().finish(this.#timedOut('scrape'))
-    this.#scraping.push(this.#expectReply(done, 'scrape'))
-    this.#sent(this.#share.scrape(message, infoHashes))
+    try {
+      this.#sent(this.#share.scrape(message, infoHashes))
+      this.#scraping.push(this.#expectReply(done, 'scrape'))
+    } catch (err) {
+      // Nothing was sent, and the caller hears of it as of any other failure.
+      const failure = trackerError(err.message, 'ERR_TRACKER_REQUEST')
+      this.#warn(failure)
+      done?.(failure)
+    }
   }
 
   #enqueue (item) {
