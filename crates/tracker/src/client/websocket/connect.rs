@@ -49,6 +49,9 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) async fn connect(&self) -> Result<Stream, ClientError> {
+        if self.url.is_tls() && self.tls_roots.is_none() {
+            return Err(ClientError::TlsRoots);
+        }
         let tcp = self.tcp().await.map_err(|cause| self.failed(cause))?;
         let transport: Box<dyn Transport> = if self.url.is_tls() {
             self.tls(tcp).await?
