@@ -32,8 +32,9 @@ test('ws: start, update, complete, scrape, stop against the original\'s server',
   assert.deepStrictEqual(await step('update', { left: 500 }), ['update', 0, 1])
   assert.deepStrictEqual(await step('complete', { left: 0 }), ['complete', 1, 0])
   client.scrape()
-  const { complete, incomplete, downloaded, announce, infoHash } = await nextValue(client, 'scrape')
-  assert.deepStrictEqual([complete, incomplete, downloaded, announce, infoHash], [1, 0, 1, tracker.wsUrl, client.infoHash])
+  assert.deepStrictEqual(await nextValue(client, 'scrape'), {
+    complete: 1, incomplete: 0, downloaded: 1, announce: tracker.wsUrl, infoHash: client.infoHash
+  })
   const hashes = [randomHex(), client.infoHash]
   const [err, data] = await callback(cb => Client.scrape({ announce: tracker.wsUrl, infoHash: hashes, wrtc: {} }, cb))
   assert.ifError(err)
