@@ -12,9 +12,11 @@ const { SetupError, explain, installPackages, checkToolchain } = require('../scr
 const { ensureAddon } = require('../scripts/lib/addon')
 const { contenders } = require('./lib/contenders')
 const { takeCores } = require('./lib/cores')
+const http = require('./lib/http')
 const { ORIGINAL_VERSION, installOriginal, installUdpLoadTool, findWrk } = require('./lib/peers')
 const { summarize, table, runLine } = require('./lib/report')
 const { startTracker } = require('./lib/tracker')
+const udp = require('./lib/udp')
 
 const RESULTS = path.join(__dirname, 'results.json')
 
@@ -90,8 +92,8 @@ async function setUp (transports) {
   checkToolchain()
   await installPackages(log)
   await ensureAddon(['release'], { log })
-  if (transports.includes('udp')) loads.udp = require('./lib/udp').load(await installUdpLoadTool(log))
-  if (transports.includes('http')) loads.http = require('./lib/http').load(wrk)
+  if (transports.includes('udp')) loads.udp = udp.load(await installUdpLoadTool(log))
+  if (transports.includes('http')) loads.http = http.load(wrk)
   return loads
 }
 
