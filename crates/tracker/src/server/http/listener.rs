@@ -254,7 +254,9 @@ async fn serve<S: Service>(
     });
     let connection = http1::Builder::new()
         .keep_alive(true)
-        .pipeline_flush(true)
+        // Off: with bytes behind a request for WebSocket in its buffer, hyper would never write the
+        // response that accepts it.
+        .pipeline_flush(false)
         .half_close(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
