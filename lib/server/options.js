@@ -105,11 +105,12 @@ function trustProxy ({ trustProxy }) {
   const blocks = new net.BlockList()
   for (const entry of trustProxy) {
     try {
-      const [address, prefix] = String(entry).split('/')
+      // No looser than the engine, which reads them once more.
+      const [, address, prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry)
       const family = net.isIPv6(address) ? 'ipv6' : 'ipv4'
       blocks.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family)
     } catch {
-      throw invalid('trustProxy', `true, false or a list of addresses and networks (not ${entry})`)
+      throw invalid('trustProxy', `true, false or a list of addresses and networks (not ${String(entry)})`)
     }
   }
   return { trustedProxies: trustProxy.map(String) }

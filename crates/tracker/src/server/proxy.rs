@@ -97,10 +97,16 @@ impl FromStr for Cidr {
             None => longest,
         };
         if prefix > longest {
-            Err(ParseCidrError)
-        } else {
-            Ok(Self { ip, prefix })
+            return Err(ParseCidrError);
         }
+        Ok(match (ip, ip.to_canonical()) {
+            // As addresses are looked up, so that `::ffff:192.0.2.1` names whom it says.
+            (IpAddr::V6(_), IpAddr::V4(mapped)) if prefix >= 96 => Self {
+                ip: mapped.into(),
+                prefix: prefix - 96,
+            },
+            _ => Self { ip, prefix },
+        })
     }
 }
 
@@ -213,6 +219,9 @@ mod tests {
         assert!(contains("192.0.2.128/25", "::ffff:192.0.2.200"));
         assert!(!contains("192.0.2.128/25", "192.0.2.127"));
         assert!(!contains("192.0.2.1", "192.0.2.2"));
+        assert!(contains("::ffff:192.0.2.1", "192.0.2.1"));
+        assert!(contains("::ffff:192.0.2.0/120", "::ffff:192.0.2.9"));
+        assert!(!contains("::ffff:192.0.2.0/120", "192.0.3.9"));
         for text in ["", "x", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/-1"] {
             assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
         }

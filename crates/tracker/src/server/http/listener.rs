@@ -259,7 +259,7 @@ async fn serve<S: Service>(
     let connection = http1::Builder::new()
         .keep_alive(true)
         // Not `pipeline_flush`: while a part of the next request is there it holds back all answers,
-        // in a buffer without a limit.
+        // in a buffer without a limit, and never writes the one that accepts a WebSocket.
         .writev(false)
         .half_close(false)
         .max_buf_size(MAX_HEAD)

@@ -40,7 +40,10 @@ pub(crate) fn response(
     origins: Option<&[String]>,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
     let headers = &head.headers;
-    if head.method != hyper::Method::GET || !has_token(headers, &header::CONNECTION, "upgrade") {
+    if head.method != hyper::Method::GET
+        || head.version < hyper::Version::HTTP_11
+        || !has_token(headers, &header::CONNECTION, "upgrade")
+    {
         return Err(Refusal::BadHandshake);
     }
     if headers
@@ -52,8 +55,7 @@ pub(crate) fn response(
     let key = headers
         .get(header::SEC_WEBSOCKET_KEY)
         .ok_or(Refusal::BadHandshake)?;
-    // 16 bytes in base64.
-    if key.len() != 24 {
+    if !is_key(key.as_bytes()) {
         return Err(Refusal::BadHandshake);
     }
     if !origin_allowed(headers.get(header::ORIGIN), origins) {
@@ -99,6 +101,15 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     values
         .flat_map(|value| value.split(','))
         .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// Whether a key is 16 bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    let digits = key.strip_suffix(b"==").unwrap_or_default();
+    digits.len() == 22
+        && digits
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// Only browsers send an origin, and only for them it means something: a page cannot forge it.
@@ -155,6 +166,24 @@ mod tests {
             headers.remove(missing);
             assert_eq!(response(&head(&headers), None).unwrap_err(), refusal);
         }
+    }
+
+    #[test]
+    fn refuses_other_keys_and_versions() {
+        for key in [
+            "",
+            "==",
+            "dGhlIHNhbXBsZSBub25jZQ==x",
+            "dGhlIHNhbXBsZSBub25jZ!==",
+        ] {
+            let mut headers = GOOD;
+            headers[3].1 = key;
+            let refusal = response(&head(&headers), None).unwrap_err();
+            assert_eq!(refusal, Refusal::BadHandshake, "{key}");
+        }
+        let mut head = head(&GOOD);
+        head.version = hyper::Version::HTTP_10;
+        assert_eq!(response(&head, None).unwrap_err(), Refusal::BadHandshake);
     }
 
     #[test]

@@ -90,8 +90,9 @@ pub(crate) async fn serve(
         rng,
         pinged: false,
         last_message: time::Instant::now(),
+        stop,
     };
-    let ending = session.run(&place, &mut stop).await;
+    let ending = session.run(&place).await;
     place.closed(socket.id);
     session.relay.leave(clock::timestamp());
     session.close(ending).await;
@@ -106,6 +107,8 @@ struct Session {
     /// A ping is out, and nothing has come in since.
     pinged: bool,
     last_message: time::Instant,
+    /// The server closes.
+    stop: watch::Receiver<bool>,
 }
 
 /// How a connection ends.
@@ -119,27 +122,32 @@ enum Ended {
 }
 
 impl Session {
-    async fn run(&mut self, place: &Place, stop: &mut watch::Receiver<bool>) -> Ended {
+    async fn run(&mut self, place: &Place) -> Ended {
         let options = place.hub().options();
+        let patience = options.ping_interval;
         let mut pings = time::interval(options.ping_interval);
         pings.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         // The first tick is at once.
         pings.tick().await;
+        let idle = time::sleep(options.idle_timeout);
+        tokio::pin!(idle);
         loop {
             let flow = tokio::select! {
-                frame = self.stream.next() => self.received(frame).await,
-                () = self.socket.wake.notified() => self.flush().await,
+                frame = self.stream.next() => self.received(frame, patience).await,
+                () = self.socket.wake.notified() => self.flush(patience).await,
                 () = self.socket.kill.notified() => ControlFlow::Break(TOO_SLOW),
-                _ = pings.tick() => {
-                    if self.last_message.elapsed() > options.idle_timeout {
+                _ = pings.tick() => self.ping(patience).await,
+                () = idle.as_mut() => {
+                    // Not moved with each message: that would cost more than a look now and then.
+                    let end = self.last_message + options.idle_timeout;
+                    if end <= time::Instant::now() {
                         ControlFlow::Break(Ended::Close(CloseCode::Away, "idle"))
                     } else {
-                        self.ping().await
+                        idle.as_mut().reset(end);
+                        ControlFlow::Continue(())
                     }
                 }
-                _ = stop.wait_for(|&stop| stop) => {
-                    ControlFlow::Break(Ended::Close(CloseCode::Away, "tracker is closing"))
-                }
+                () = stopped(&mut self.stop) => ControlFlow::Break(CLOSING),
             };
             if let ControlFlow::Break(ended) = flow {
                 return ended;
@@ -150,6 +158,7 @@ impl Session {
     async fn received(
         &mut self,
         frame: Option<Result<Message, tungstenite::Error>>,
+        patience: Duration,
     ) -> ControlFlow<Ended> {
         self.pinged = false;
         match frame {
@@ -162,7 +171,7 @@ impl Session {
                 self.relay.not_text(clock::timestamp());
             }
             // Pongs to their pings are queued by the library and leave with the next flush.
-            Some(Ok(Message::Ping(_))) => return self.flush().await,
+            Some(Ok(Message::Ping(_))) => return self.flush(patience).await,
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(_))) => return ControlFlow::Break(Ended::Told),
             None => return ControlFlow::Break(Ended::Gone),
@@ -179,8 +188,9 @@ impl Session {
         }
     }
 
-    /// Writes all that waits, in as few system calls as it takes.
-    async fn flush(&mut self) -> ControlFlow<Ended> {
+    /// Writes all that waits, in as few system calls as it takes. A peer that does not take it in
+    /// `patience` is as dead as one that answers no ping: while this waits, none is sent.
+    async fn flush(&mut self, patience: Duration) -> ControlFlow<Ended> {
         if self.socket.ending() == Some(Ending::Closed) {
             return ControlFlow::Break(Ended::Close(CloseCode::Normal, ""));
         }
@@ -194,19 +204,20 @@ impl Session {
             stream.flush().await
         };
         tokio::select! {
-            result = write => match result {
-                Ok(()) => {
+            result = time::timeout(patience, write) => match result {
+                Ok(Ok(())) => {
                     self.socket.sent(bytes);
                     ControlFlow::Continue(())
                 }
-                Err(_) => ControlFlow::Break(Ended::Gone),
+                Ok(Err(_)) | Err(_) => ControlFlow::Break(Ended::Gone),
             },
             // While the kernel's buffer is full, others go on filling the outbox.
             () = self.socket.kill.notified() => ControlFlow::Break(TOO_SLOW),
+            () = stopped(&mut self.stop) => ControlFlow::Break(CLOSING),
         }
     }
 
-    async fn ping(&mut self) -> ControlFlow<Ended> {
+    async fn ping(&mut self, patience: Duration) -> ControlFlow<Ended> {
         if self.pinged {
             // Half-open: nothing has come since the last ping.
             return ControlFlow::Break(Ended::Gone);
@@ -217,7 +228,7 @@ impl Session {
             .feed(Message::Ping(tungstenite::Bytes::new()))
             .await
         {
-            Ok(()) => self.flush().await,
+            Ok(()) => self.flush(patience).await,
             Err(_) => ControlFlow::Break(Ended::Gone),
         }
     }
@@ -272,6 +283,13 @@ impl Session {
         let _ = time::timeout(CLOSE_GRACE, goodbye).await;
     }
 }
+
+/// Waits until the server closes, or is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+const CLOSING: Ended = Ended::Close(CloseCode::Away, "tracker is closing");
 
 const TOO_SLOW: Ended = Ended::Close(CloseCode::Policy, "too slow");
 
