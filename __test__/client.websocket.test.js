@@ -137,6 +137,20 @@ test('threads share a socket', async t => {
   assert.strictEqual(tracker.sockets.length, 1)
 })
 
+test('a thread that is ended leaves its sockets', async t => {
+  const tracker = await FakeWebSocketTracker.start(t)
+  const worker = new Worker(`
+    const { parentPort, workerData: [root, announce] } = require('node:worker_threads')
+    const Client = require(root)
+    const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 6881, announce, wrtc: {} })
+    client._trackers[0]._generateOffers = (numwant, cb) => cb([])
+    client.on('update', () => parentPort.postMessage('updated'))
+    client.start()`, { eval: true, workerData: [ROOT, tracker.url] })
+  await nextValue(worker, 'message')
+  await worker.terminate()
+  await tracker.left()
+})
+
 test('an offer to two clients of one swarm is answered by one, its maker by none', async t => {
   const tracker = await FakeWebSocketTracker.start(t)
   const infoHash = randomHex()

@@ -23,11 +23,21 @@ before(() => {
   fs.mkdirSync(app)
   fs.writeFileSync(path.join(app, 'package.json'), '{"name":"app","private":true}')
   packed = [pack(ROOT), pack(platformPackage())]
+  copyDependencies()
   runNpm(app, 'install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund',
     ...packed.map(({ filename }) => path.join(folder, filename)))
 })
 
 after(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+/** Puts what the package depends on where npm would have put it, for there is no network. */
+function copyDependencies () {
+  const { packages } = require('../../package-lock.json')
+  for (const [name, { dev, optional, peer }] of Object.entries(packages)) {
+    if (name === '' || dev || optional || peer) continue
+    fs.cpSync(path.join(ROOT, name), path.join(app, name), { recursive: true })
+  }
+}
 
 /** A copy of the folder under npm/ for this platform, with the binary in it. */
 function platformPackage () {
@@ -80,11 +90,17 @@ test('require works', () => {
       main: main === Client,
       client: require('${manifest.name}/client') === Client,
       server: require('${manifest.name}/server') === Server,
+      webSocketTracker: typeof require('${manifest.name}/websocket-tracker') === 'function',
       kinds: [typeof Client, typeof Server],
       version: require('${manifest.name}/package.json').version
     }))`)
   assert.deepEqual(kinds, {
-    main: true, client: true, server: true, kinds: ['function', 'function'], version: manifest.version
+    main: true,
+    client: true,
+    server: true,
+    webSocketTracker: true,
+    kinds: ['function', 'function'],
+    version: manifest.version
   })
 })
 

@@ -180,7 +180,12 @@ class WebSocketTracker extends Tracker {
 
   #makeOffers (numwant, cb) {
     const loading = numwant > 0 ? webrtc.loading(this.client._wrtc) : null
-    if (loading !== null) return loading.then(() => this.#makeOffers(numwant, cb))
+    if (loading !== null) {
+      loading.then(() => {
+        if (!this.destroyed) this.#makeOffers(numwant, cb)
+      })
+      return
+    }
     try {
       this._generateOffers(numwant, cb)
     } catch (err) {
