@@ -5,7 +5,7 @@ const stylistic = require('@stylistic/eslint-plugin')
 const globals = require('globals')
 
 module.exports = [
-  { ignores: ['binding.js', 'target/', 'fuzz/', '**/*.d.ts', 'bench/.peers/'] },
+  { ignores: ['binding.js', 'target/', 'fuzz/', '**/*.d.ts', 'bench/.peers/', 'bench/load/target/'] },
   js.configs.recommended,
   stylistic.configs.customize({
     indent: 2,

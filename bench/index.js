@@ -1,6 +1,6 @@
 'use strict'
 
-// `npm run bench [-- udp|http] [--pairs N] [--seconds N] [--assert]`: this tracker beside others under
+// `npm run bench [-- udp|http|ws] [--pairs N] [--seconds N] [--assert]`: this tracker beside others under
 // the same load, on one core each. README.md in this folder says what is measured and how.
 
 const fs = require('node:fs')
@@ -13,20 +13,20 @@ const { ensureAddon } = require('../scripts/lib/addon')
 const { contenders } = require('./lib/contenders')
 const { takeCores } = require('./lib/cores')
 const http = require('./lib/http')
-const { ORIGINAL_VERSION, installOriginal, installUdpLoadTool, findWrk } = require('./lib/peers')
+const { GOALS, judge } = require('./lib/goals')
+const { ORIGINAL_VERSION, installOriginal, installUdpLoadTool, buildWebSocketLoadTool, findWrk } = require('./lib/peers')
 const { summarize, table, runLine } = require('./lib/report')
 const { startTracker } = require('./lib/tracker')
 const udp = require('./lib/udp')
+const ws = require('./lib/ws')
 
 const RESULTS = path.join(__dirname, 'results.json')
 
-/** How far ahead of the original this tracker has to be for `--assert`. */
-const GOALS = { udp: 7, http: 20 }
-
-const USAGE = `usage: npm run bench -- [udp] [http] [--pairs N] [--seconds N] [--assert]
+const USAGE = `usage: npm run bench -- [udp] [http] [ws] [--pairs N] [--seconds N] [--assert]
   --pairs N    runs of each tracker, in turns (3)
   --seconds N  length of a measurement; over UDP in steps of 5 (5)
-  --assert     exit with 1 unless this tracker is ahead ${GOALS.udp}-fold over UDP and ${GOALS.http}-fold over HTTP`
+  --assert     exit with 1 unless this tracker is ahead ${GOALS.udp.times}-fold over UDP, ${GOALS.http.times}-fold over HTTP, and
+               ${GOALS.ws.times}-fold by processor time over WebSocket with no socket dropped`
 
 async function main () {
   const options = readArguments()
@@ -44,10 +44,14 @@ async function main () {
     const runs = await inTurns(contenders(original, transport), options, cores, load)
     const rows = runs.map(summarize)
     results.transports[transport] = { ...settings, goal: GOALS[transport], rows }
-    console.log(`\n${table(rows)}`)
-    const { ratio } = rows.find(row => row.isBaseline)
-    if (ratio < GOALS[transport]) isAhead = false
-    console.log(`goal: ${GOALS[transport]}-fold, ${ratio < GOALS[transport] ? 'missed' : 'met'} with ${ratio.toFixed(1)}`)
+    console.log(`\n${table(rows, load.columns)}`)
+    const { isMet, text } = judge(transport, rows)
+    if (!isMet) isAhead = false
+    console.log(text)
+    if (load.idle) {
+      const runs = await idle(contenders(original, transport), cores, load.idle)
+      results.transports[transport].idleRuns = runs
+    }
   }
   fs.writeFileSync(RESULTS, JSON.stringify(results, null, 2) + '\n')
   console.log(`\nAll runs are in ${path.relative(process.cwd(), RESULTS)}.`)
@@ -94,6 +98,7 @@ async function setUp (transports) {
   await ensureAddon(['release'], { log })
   if (transports.includes('udp')) loads.udp = udp.load(await installUdpLoadTool(log))
   if (transports.includes('http')) loads.http = http.load(wrk)
+  if (transports.includes('ws')) loads.ws = ws.load(await buildWebSocketLoadTool(log))
   return loads
 }
 
@@ -102,18 +107,35 @@ async function inTurns (all, { pairs, seconds }, cores, load) {
   const results = all.map(contender => ({ contender, runs: [] }))
   for (let pair = 1; pair <= pairs; pair++) {
     for (const { contender, runs } of results) {
-      // A process of its own for each run, or one run's peers would slow down the next.
-      const tracker = await startTracker(contender, cores.tracker)
-      try {
-        const run = await Promise.race([load.measure(tracker, { seconds, core: cores.load }), tracker.failed])
-        runs.push(run)
-        console.log(runLine(pair, pairs, contender, run))
-      } finally {
-        await tracker.stop()
-      }
+      const run = await alone(contender, cores, tracker => load.measure(tracker, { seconds, core: cores.load }))
+      runs.push(run)
+      console.log(runLine(pair, pairs, contender, run, load.columns))
     }
   }
   return results
+}
+
+/** Once each: memory hardly varies. */
+async function idle (all, cores, { title, options, measure, line }) {
+  console.log(`\n${title}`)
+  const runs = []
+  for (const contender of all) {
+    const contenderToo = { ...contender, options: { ...contender.options, ...options } }
+    const run = await alone(contenderToo, cores, tracker => measure(tracker, { core: cores.load }))
+    runs.push({ name: contender.name, ...run })
+    console.log(line(contender, run))
+  }
+  return runs
+}
+
+/** A tracker process of its own for each run, or one run's peers would slow down the next. */
+async function alone (contender, cores, measure) {
+  const tracker = await startTracker(contender, cores.tracker)
+  try {
+    return await Promise.race([measure(tracker), tracker.failed])
+  } finally {
+    await tracker.stop()
+  }
 }
 
 function circumstances (cores, { pairs, seconds }) {

@@ -44,10 +44,15 @@ function cpuTime (pid) {
   return (Number(fields[11]) + Number(fields[12])) * 1e6 / ticksPerSecond()
 }
 
+/** Bytes of memory that a process has in use (its resident set). */
+function residentMemory (pid) {
+  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
+}
+
 let ticks
 function ticksPerSecond () {
   ticks ??= Number(capture('getconf', ['CLK_TCK'])) || 100
   return ticks
 }
 
-module.exports = { takeCores, onCore, cpuTime }
+module.exports = { takeCores, onCore, cpuTime, residentMemory }

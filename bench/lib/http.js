@@ -10,6 +10,7 @@ const { onCore, cpuTime } = require('./cores')
 const { fill } = require('./fill')
 const { PEERS } = require('./peers')
 const { population, announcePath } = require('./population')
+const { ANNOUNCES } = require('./report')
 
 const SETTINGS = { torrents: 10_000, peers: 100_000, numwant: 50, connections: 64 }
 const WARM_UP_S = 2
@@ -23,6 +24,7 @@ function load (wrk) {
     title: `HTTP: announces for ${torrents.toLocaleString('en')} torrents by ${peers.toLocaleString('en')} peers, ` +
       `numwant ${numwant}, compact, over ${connections} kept-alive connections`,
     settings: SETTINGS,
+    columns: ANNOUNCES,
     measure: (tracker, options) => measure(wrk, all, tracker, options)
   }
 }

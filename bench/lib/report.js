@@ -2,20 +2,21 @@
 
 // Medians of the runs, and the lines that are printed.
 
+/** What a load's table says: what it counts, how a run's line goes on, and columns beyond those of all. */
+const ANNOUNCES = {
+  rate: 'announces/s',
+  cpu: 'CPU/answer',
+  runText: ({ cpu, peers }) => `${micros(cpu)} of CPU and ${peers.toFixed(1)} peers per answer`,
+  more: [['peers/answer', ({ peers }) => peers.median.toFixed(1)]]
+}
+
 /**
- * One row of the table: `{ name, rate, cpu, peers, runs }` with `{ median, min, max }` each. `index` and
+ * One row of the table: `{ name, rate, cpu, ..., runs }` with `{ median, min, max }` each. `index` and
  * `all` are as in `Array.map`: `ratio` is how many times the first contender's rate is this one's.
  */
 function summarize ({ contender, runs }, index, all) {
-  const row = {
-    name: contender.name,
-    isBaseline: contender.isBaseline ?? false,
-    options: contender.options,
-    rate: spread(runs, 'rate'),
-    cpu: spread(runs, 'cpu'),
-    peers: spread(runs, 'peers'),
-    runs
-  }
+  const row = { name: contender.name, isBaseline: contender.isBaseline ?? false, options: contender.options, runs }
+  for (const key of Object.keys(runs[0])) row[key] = spread(runs, key)
   if (index > 0) {
     row.ratio = spread(all[0].runs, 'rate').median / row.rate.median
     row.cpuRatio = row.cpu.median / spread(all[0].runs, 'cpu').median
@@ -30,12 +31,13 @@ function spread (runs, key) {
   return { median, min: sorted[0], max: sorted.at(-1) }
 }
 
-function table (rows) {
-  const lines = [['', 'announces/s', 'min - max', 'CPU/answer', 'core used', 'peers/answer', 'ours ahead', 'by CPU']]
-  for (const { name, rate, cpu, peers, ratio, cpuRatio } of rows) {
+function table (rows, columns) {
+  const lines = [['', columns.rate, 'min - max', columns.cpu, 'core used', ...columns.more.map(([title]) => title), 'ours ahead', 'by CPU']]
+  for (const row of rows) {
+    const { name, rate, cpu, ratio, cpuRatio } = row
     lines.push([
       name, whole(rate.median), `${whole(rate.min)} - ${whole(rate.max)}`, micros(cpu.median), percent(rate.median * cpu.median / 1e6),
-      peers.median.toFixed(1),
+      ...columns.more.map(([, text]) => text(row)),
       ratio ? `${ratio.toFixed(1)} x` : '', cpuRatio ? `${cpuRatio.toFixed(1)} x` : ''
     ])
   }
@@ -45,8 +47,8 @@ function table (rows) {
   }).join('   ').trimEnd()).join('\n')
 }
 
-function runLine (pair, pairs, { name }, { rate, cpu, peers }) {
-  return `  ${pair}/${pairs} ${name}: ${whole(rate)} announces/s, ${micros(cpu)} of CPU and ${peers.toFixed(1)} peers per answer`
+function runLine (pair, pairs, { name }, run, columns) {
+  return `  ${pair}/${pairs} ${name}: ${whole(run.rate)} ${columns.rate}, ${columns.runText(run)}`
 }
 
 function whole (number) {
@@ -61,4 +63,8 @@ function micros (number) {
   return `${number.toFixed(2)} µs`
 }
 
-module.exports = { summarize, table, runLine }
+function millis (micros) {
+  return `${(micros / 1000).toFixed(1)} ms`
+}
+
+module.exports = { ANNOUNCES, summarize, table, runLine, whole, percent, micros, millis }

@@ -9,6 +9,7 @@ const readline = require('node:readline')
 const { start } = require('./children')
 const { onCore, cpuTime } = require('./cores')
 const { PEERS } = require('./peers')
+const { ANNOUNCES } = require('./report')
 
 /** The tool reports in this rhythm; it is not an option. */
 const INTERVAL_S = 5
@@ -26,6 +27,7 @@ function load (tool) {
     title: `UDP: announces for ${torrents.toLocaleString('en')} torrents by ${peers.toLocaleString('en')} peers, ` +
       `numwant ${numwant}, from ${sockets} sockets`,
     settings: SETTINGS,
+    columns: ANNOUNCES,
     measure: (tracker, options) => measure(tool, tracker, options)
   }
 }

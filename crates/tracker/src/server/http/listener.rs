@@ -128,7 +128,11 @@ pub(super) fn run<S: Service>(
                     tokio::select! {
                         _ = stop.wait_for(|&stop| stop) => return Ok(()),
                         stream = dealt.recv() => match stream {
-                            Some(stream) => spawn(TcpStream::from_std(stream)?),
+                            Some(stream) => match TcpStream::from_std(stream) {
+                                Ok(stream) => spawn(stream),
+                                // No memory to watch it: the others must not end with it.
+                                Err(error) => service.accept_failed(error),
+                            },
                             None => return Ok(()),
                         },
                     }
@@ -254,9 +258,9 @@ async fn serve<S: Service>(
     });
     let connection = http1::Builder::new()
         .keep_alive(true)
-        // Off: with bytes behind a request for WebSocket in its buffer, hyper would never write the
-        // response that accepts it.
-        .pipeline_flush(false)
+        // Not `pipeline_flush`: while a part of the next request is there it holds back all answers,
+        // in a buffer without a limit, and never writes the one that accepts a WebSocket.
+        .writev(false)
         .half_close(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
