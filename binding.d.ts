@@ -33,11 +33,18 @@ export declare class NativeServer {
   setWanted(mask: number): void
   /** Up to `most` events, as records; empty when there are none. */
   takeEvents(most: number): NativeEvents
+  /** How many WebSocket connections there are. */
+  sockets(): number
+  /** Sends a text to a WebSocket connection, if it is still there. */
+  send(socket: number, text: string): void
+  /** Closes a WebSocket connection, if it is still there. */
+  closeSocket(socket: number): void
   torrents(): Array<string>
   swarm(infoHash: string): NativeSwarm | null
   removeTorrent(infoHash: string): boolean
+  /** The peers of a torrent; of those with the same key the newest. */
   peers(infoHash: string): Array<NativePeer>
-  peer(infoHash: string, addr: string): NativePeer | null
+  peer(infoHash: string, key: string): NativePeer | null
 }
 
 /** The shares of one JavaScript thread in the sockets of the process. */
@@ -148,11 +155,15 @@ export interface NativePair {
 
 /** A peer of a swarm. */
 export interface NativePeer {
-  addr: string
-  ip: string
-  port: number
+  /** `ip:port`; over WebSocket the peer id. */
+  key: string
   peerId: string
   complete: boolean
+  /** Of a WebSocket peer the connection's; absent when it has just gone. */
+  ip?: string
+  port?: number
+  /** Of a WebSocket peer. */
+  socket?: number
 }
 
 /** A request to a tracker; lib/client has checked what is in it. */
@@ -205,7 +216,10 @@ export interface NativeServerOptions {
   maxPeers?: number
   threads?: number
   portable?: boolean
+  /** Believes every `X-Forwarded-For`. */
   trustProxy?: boolean
+  /** Believes that of these addresses and networks. */
+  trustedProxies?: Array<string>
   trustUdpIp?: boolean
   connectionIdLifetimeMs?: number
   maxConnections?: number
@@ -213,6 +227,9 @@ export interface NativeServerOptions {
   pathPrefix?: string
   udpReceiveBuffer?: number
   udpSendBuffer?: number
+  http?: boolean
+  /** WebSocket is on where this is given. */
+  webSocket?: NativeWebSocketOptions
 }
 
 /** Counts of a swarm. */
@@ -242,6 +259,20 @@ export interface NativeWebSocketEvent {
   /** Of `down`. */
   retries?: number
   delayMs?: number
+}
+
+/** Limits and times of WebSocket connections. */
+export interface NativeWebSocketOptions {
+  intervalMs?: number
+  maxMessage?: number
+  maxOffers?: number
+  maxInfoHashes?: number
+  maxSockets?: number
+  maxSocketsPerIp?: number
+  maxQueue?: number
+  pingIntervalMs?: number
+  idleTimeoutMs?: number
+  origins?: Array<string>
 }
 
 /** The socket that is wanted, and who wants it; lib/client has checked what is in it. */
