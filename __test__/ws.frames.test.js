@@ -4,6 +4,7 @@
 // an error reply or a close, and the next peer is served.
 
 const assert = require('node:assert')
+const { setImmediate: turn } = require('node:timers/promises')
 const { test, SOCKET_PATHS } = require('./helpers/test')
 const { nextValue, record } = require('./helpers/events')
 const { assertWarning, httpPort, randomHex, startServer } = require('./helpers/subjects')
@@ -109,7 +110,7 @@ test('a client that hangs up right after the handshake is forgotten', async t =>
     if (i % 2) socket.stream.resetAndDestroy()
     else socket.stream.end()
   }
-  while (server.ws.clients.size > 0) await new Promise(resolve => setImmediate(resolve))
+  while (server.ws.clients.size > 0) await turn()
   await assertUnharmed(t, server, errors)
 })
 
@@ -145,7 +146,9 @@ test('a message in single bytes is a message', async t => {
 test('a frame that drips in byte by byte is a frame', async t => {
   const server = await start(t)
   const socket = await FrameSocket.open(t, httpPort(server))
-  for (const byte of frame(OP.text, scrape)) await new Promise(resolve => socket.stream.write(Buffer.from([byte]), resolve))
+  for (const byte of frame(OP.text, scrape)) {
+    await new Promise(resolve => socket.stream.write(Buffer.from([byte]), resolve))
+  }
   assert.strictEqual((await socket.nextJson()).action, 'scrape')
 })
 
@@ -200,7 +203,7 @@ for (const { name, opts } of SOCKET_PATHS) {
       socket.write(bytes)
       const closed = await socket.closed
       if (code) assert.ok(code.includes(closed), `closed with ${closed}`)
-      while (server.ws.clients.size > 0 || server.torrents[infoHash]?.incomplete) await new Promise(resolve => setImmediate(resolve))
+      while (server.ws.clients.size > 0 || server.torrents[infoHash]?.incomplete) await turn()
       await assertUnharmed(t, server, errors)
     })
   }
@@ -229,7 +232,7 @@ test('endless empty fragments with pings between keep no memory and end with the
   socket.send(OP.text, '', { fin: false })
   while (!socket.ended) {
     await Promise.race([socket.closed, new Promise(resolve => socket.stream.write(burst, resolve))])
-    await new Promise(resolve => setImmediate(resolve))
+    await turn()
   }
   await assertUnharmed(t, server, errors)
 })
@@ -268,7 +271,7 @@ const deep = (open, close) => `${open.repeat(20_000)}1${close.repeat(20_000)}`
 // What is refused with an error reply, and how it reads.
 const BAD_MESSAGES = [
   ['', /^invalid JSON/], ['x', /^invalid JSON/], ['{', /^invalid JSON/], ['[]', /^invalid JSON/], ['null', /^invalid JSON/],
-  ['7', /^invalid JSON/], ['"announce"', /^invalid JSON/], [`${good()}x`, /^invalid JSON/], ["{'action':'announce'}", /^invalid JSON/],
+  ['7', /^invalid JSON/], ['"announce"', /^invalid JSON/], [`${good()}x`, /^invalid JSON/], ['{\'action\':\'announce\'}', /^invalid JSON/],
   ['{"action":"announce","action":"scrape"}', /^invalid JSON/], ['\u0000', /^invalid JSON/], ['\ufeff{}', /^invalid JSON/],
   ['{}', 'invalid action in WS request: undefined'], ['{"action":null}', 'invalid action in WS request: undefined'],
   ['{"action":1}', 'invalid action in WS request: 1'], ['{"action":"bogus"}', 'invalid action in WS request: bogus'],
@@ -379,12 +382,13 @@ test('random bytes and random frames stop nothing', async t => {
   for (let round = 0; round < 150; round++) {
     const socket = await FrameSocket.open(t, httpPort(server))
     for (let i = random(5); i >= 0; i--) {
+      const bits = { fin: random(4) > 0, rsv: random(6) ? 0 : random(8), mask: random(6) > 0 }
       if (random(3) === 0) socket.write(bytes(random(200)))
-      else socket.write(frame(random(16), random(2) ? bytes(random(130)) : scrape, { fin: random(4) > 0, rsv: random(6) ? 0 : random(8), mask: random(6) > 0 }))
+      else socket.write(frame(random(16), random(2) ? bytes(random(130)) : scrape, bits))
     }
     if (random(2)) socket.stream.end()
     else socket.stream.destroy()
   }
-  while (server.ws.clients.size > 0) await new Promise(resolve => setImmediate(resolve))
+  while (server.ws.clients.size > 0) await turn()
   await assertUnharmed(t, server, errors)
 })

@@ -49,7 +49,8 @@ test('an announce is answered with counts and a fifth of the interval, and nothi
 })
 
 for (const [opts, interval] of [
-  [{ interval: 10_000 }, 2], [{ interval: 11_000 }, 3], [{ interval: 1000 }, 1], [{ interval: 600_000, ws: { interval: 45_000 } }, 45],
+  [{ interval: 10_000 }, 2], [{ interval: 11_000 }, 3], [{ interval: 1000 }, 1],
+  [{ interval: 600_000, ws: { interval: 45_000 } }, 45],
   [{ ws: { interval: 1500 } }, 2]
 ]) {
   test(`the interval with ${JSON.stringify(opts)} is ${interval} s`, async t => {
@@ -311,7 +312,8 @@ test('offers and answers pass as the very bytes they came as', async t => {
     const offer = await answerer.next()
     assert.ok(answerer.texts.at(-1).includes(`"offer":${json},"offer_id":"${id}"`), `${answerer.texts.at(-1)} for ${json}`)
     if (json === '""') continue // an empty text is no answer
-    const back = JSON.stringify(announce({ infoHash, peerId: answerer.peerId, toPeerId: hexOf(offer.peer_id) })).slice(0, -1)
+    const to = { peerId: answerer.peerId, toPeerId: hexOf(offer.peer_id) }
+    const back = JSON.stringify(announce({ infoHash, ...to })).slice(0, -1)
     answerer.send(`${back},"offer_id":"${id}","answer":${json}}`)
     await offerer.next()
     assert.ok(offerer.texts.at(-1).includes(`"answer":${json},"offer_id":"${id}"`), `${offerer.texts.at(-1)} for ${json}`)
@@ -368,7 +370,10 @@ test('UDP and HTTP peers count, but get no WebSocket peers and are none', async 
   const httpIds = [randomHex(), randomHex()]
   const udp = await UdpPeer.open(t, udpPort(server))
   const connectionId = await udp.connect()
-  const udpAnnounce = async () => decodeReply(await udp.exchange(announceRequest({ connectionId, infoHash, peerId: randomHex(), port: 7001 })))
+  const udpAnnounce = async () => {
+    const packet = announceRequest({ connectionId, infoHash, peerId: randomHex(), port: 7001 })
+    return decodeReply(await udp.exchange(packet))
+  }
   await udpAnnounce()
   await bencoded(httpPort(server), announcePath({ infoHash, peerId: httpIds[0], port: 7002, left: 0 }))
 

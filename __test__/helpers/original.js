@@ -1,33 +1,16 @@
 'use strict'
 
-const { execFile } = require('node:child_process')
-const fs = require('node:fs')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { promisify } = require('node:util')
-const { ROOT, start } = require('./processes')
+const { installPackages } = require('./npm-packages')
+const { start } = require('./processes')
 
 const VERSION = '11.2.3'
-const CACHE = path.join(ROOT, 'node_modules', '.cache', `bittorrent-tracker-${VERSION}`)
 
-// npm asks the registry; a machine that is cut off fails the test with npm's own words after this time.
-const INSTALL_LIMIT_MS = 120_000
-
-/**
- * The folder with the npm package that this one replaces, installed there at the first use. Without install scripts:
- * its WebRTC dependency wants a download, and its server does without.
- */
+/** The server of the npm package that this one replaces; it does without the WebRTC that its install script fetches. */
 async function installOriginal () {
-  const entry = path.join(CACHE, 'node_modules', 'bittorrent-tracker', 'server.js')
-  if (fs.existsSync(path.join(CACHE, 'installed'))) return entry
-  fs.mkdirSync(CACHE, { recursive: true })
-  fs.writeFileSync(path.join(CACHE, 'package.json'), JSON.stringify({ private: true, dependencies: { 'bittorrent-tracker': VERSION } }))
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  await promisify(execFile)(npm, ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'], {
-    cwd: CACHE, timeout: INSTALL_LIMIT_MS, shell: process.platform === 'win32'
-  })
-  fs.writeFileSync(path.join(CACHE, 'installed'), VERSION)
-  return entry
+  const folder = await installPackages(`bittorrent-tracker-${VERSION}`, { dependencies: { 'bittorrent-tracker': VERSION } })
+  return path.join(folder, 'node_modules', 'bittorrent-tracker', 'server.js')
 }
 
 /** The original's server in a process of its own: `{ httpUrl, udpUrl, wsUrl, nextEvent() }`. */

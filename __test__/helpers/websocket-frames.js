@@ -61,7 +61,7 @@ async function handshake (t, port, { host = '127.0.0.1', method = 'GET', path = 
   const [statusLine, ...headerLines] = head.split('\r\n')
   const answer = {
     status: Number(statusLine.split(' ')[1]),
-    headers: Object.fromEntries(headerLines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()])),
+    headers: Object.fromEntries(headerLines.map(parseHeader)),
     accepts: acceptKey(key)
   }
   if (answer.status === 101) {
@@ -75,6 +75,11 @@ async function handshake (t, port, { host = '127.0.0.1', method = 'GET', path = 
     answer.closed = new Promise(resolve => stream.once('close', resolve))
   }
   return answer
+}
+
+function parseHeader (line) {
+  const colon = line.indexOf(':')
+  return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
 }
 
 function readHead (stream) {
@@ -181,7 +186,12 @@ function parseFrame (bytes) {
     at = 10
   }
   if (bytes.length < at + length) return undefined
-  return { opcode: bytes[0] & 0x0f, fin: Boolean(bytes[0] & 0x80), payload: bytes.subarray(at, at + length), size: at + length }
+  return {
+    opcode: bytes[0] & 0x0f,
+    fin: Boolean(bytes[0] & 0x80),
+    payload: bytes.subarray(at, at + length),
+    size: at + length
+  }
 }
 
 module.exports = { FrameSocket, OP, closePayload, frame, handshake }
