@@ -33,18 +33,31 @@ export declare class NativeServer {
   setWanted(mask: number): void
   /** Up to `most` events, as records; empty when there are none. */
   takeEvents(most: number): NativeEvents
-  /** How many WebSocket connections there are. */
-  sockets(): number
-  /** Sends a text to a WebSocket connection, if it is still there. */
-  send(socket: number, text: string): void
-  /** Closes a WebSocket connection, if it is still there. */
-  closeSocket(socket: number): void
   torrents(): Array<string>
   swarm(infoHash: string): NativeSwarm | null
   removeTorrent(infoHash: string): boolean
-  /** The peers of a torrent; of those with the same key the newest. */
   peers(infoHash: string): Array<NativePeer>
-  peer(infoHash: string, key: string): NativePeer | null
+  peer(infoHash: string, addr: string): NativePeer | null
+}
+
+/** The shares of one JavaScript thread in the sockets of the process. */
+export declare class NativeWebSockets {
+  constructor(onEvents: () => void)
+  /** Takes a share in a socket; its events come under this number, `closed` as the last. */
+  open(id: number, target: NativeWebSocketTarget): void
+  /**
+   * Sends a message. What is returned says why it was not taken, unless the connection has been
+   * lost: that comes as an event of its own.
+   */
+  send(id: number, message: string): string | null
+  /** Sends a scrape of these torrents (40 digits each), likewise. */
+  scrape(id: number, message: string, infoHashes: Array<string>): string | null
+  /** Gives up a share. */
+  close(id: number): void
+  /** Up to `most` events. When as many come, there may be more. */
+  take(most: number): Array<NativeWebSocketEvent>
+  /** Certificates in PEM form that TLS trusts from now on. */
+  setTlsRoots(certificates: Array<string>): void
 }
 
 /** An address in the form of Node's `server.address()`. */
@@ -135,15 +148,11 @@ export interface NativePair {
 
 /** A peer of a swarm. */
 export interface NativePeer {
-  /** `ip:port`; over WebSocket the peer id. */
-  key: string
+  addr: string
+  ip: string
+  port: number
   peerId: string
   complete: boolean
-  /** Of a WebSocket peer the connection's; absent when it has just gone. */
-  ip?: string
-  port?: number
-  /** Of a WebSocket peer. */
-  socket?: number
 }
 
 /** A request to a tracker; lib/client has checked what is in it. */
@@ -196,10 +205,7 @@ export interface NativeServerOptions {
   maxPeers?: number
   threads?: number
   portable?: boolean
-  /** Believes every `X-Forwarded-For`. */
   trustProxy?: boolean
-  /** Believes that of these addresses and networks. */
-  trustedProxies?: Array<string>
   trustUdpIp?: boolean
   connectionIdLifetimeMs?: number
   maxConnections?: number
@@ -207,9 +213,6 @@ export interface NativeServerOptions {
   pathPrefix?: string
   udpReceiveBuffer?: number
   udpSendBuffer?: number
-  http?: boolean
-  /** WebSocket is on where this is given. */
-  webSocket?: NativeWebSocketOptions
 }
 
 /** Counts of a swarm. */
@@ -228,16 +231,31 @@ export interface NativeSystemError {
   message: string
 }
 
-/** Limits and times of WebSocket connections. */
-export interface NativeWebSocketOptions {
-  intervalMs?: number
-  maxMessage?: number
-  maxOffers?: number
-  maxInfoHashes?: number
-  maxSockets?: number
-  maxSocketsPerIp?: number
-  maxQueue?: number
-  pingIntervalMs?: number
-  idleTimeoutMs?: number
-  origins?: Array<string>
+/** Something that happened to a share. */
+export interface NativeWebSocketEvent {
+  id: number
+  kind: 'open' | 'message' | 'warning' | 'down' | 'closed'
+  /** Of a message. */
+  text?: string
+  /** Of a warning, and perhaps of `down`. */
+  error?: NativeClientError
+  /** Of `down`. */
+  retries?: number
+  delayMs?: number
+}
+
+/** The socket that is wanted, and who wants it; lib/client has checked what is in it. */
+export interface NativeWebSocketTarget {
+  url: string
+  /** `ipv4`, `ipv6`; else IPv4 first. */
+  families?: string
+  /** 40 digits. */
+  infoHash: string
+  /** 40 digits. */
+  peerId: string
+  connectMs?: number
+  pingMs?: number
+  reconnectMinMs?: number
+  reconnectMaxMs?: number
+  reconnectJitterMs?: number
 }

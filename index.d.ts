@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { Duplex } from 'node:stream'
 
 export = Client
 
@@ -29,8 +30,8 @@ declare class TypedEmitter<Events extends EventMap<Events>> extends EventEmitter
 type OtherListener<Events, Name> = Name extends keyof Events ? never : (...args: any[]) => void
 
 /**
- * A BitTorrent tracker client: announces one torrent to its trackers over HTTP (BEP 3, 7, 23, 24, 31, 48) and UDP
- * (BEP 15, 41), and finds peers by them. Trackers are tried all at once, or in the order of BEP 12 where `announce` is
+ * A BitTorrent tracker client: announces one torrent to its trackers over HTTP (BEP 3, 7, 23, 24, 31, 48), UDP
+ * (BEP 15, 41) and WebSocket (WebTorrent), and finds peers by them. Trackers are tried all at once, or in the order of BEP 12 where `announce` is
  * a list of lists.
  *
  * A `warning` without a listener is lost; an `error` without a listener is thrown, as in any `EventEmitter`.
@@ -133,7 +134,7 @@ declare namespace Client {
     /** 40 hexadecimal digits, or 20 bytes. */
     infoHash: Id
     /**
-     * The announce URLs (`http:`, `https:`, `udp:`). A flat list is announced to all at once. A list of lists has
+     * The announce URLs (`http:`, `https:`, `udp:`, `ws:`, `wss:`). A flat list is announced to all at once. A list of lists has
      * tiers (BEP 12): one tracker at a time, those of the first tier before the others. One `/` at the end is taken
      * off, and of equal ones the first stays. A URL that cannot be used is a `warning` with the code `ERR_TRACKER_URL`.
      */
@@ -159,10 +160,15 @@ declare namespace Client {
      * answer over it. `both` announces over the two of them (BEP 7), and merges the answers into one.
      */
     families?: 'both' | 'ipv4' | 'ipv6' | undefined
-    /** For WebSocket trackers, which are not in this version: no effect. */
-    rtcConfig?: unknown
-    /** For WebSocket trackers, which are not in this version: no effect. */
-    wrtc?: unknown
+    /** The `RTCConfiguration` of WebRTC peers, such as `{ iceServers: [{ urls: 'stun:stun.example' }] }`. */
+    rtcConfig?: object | undefined
+    /**
+     * WebRTC for WebSocket trackers: an object with `RTCPeerConnection`, `RTCSessionDescription` and
+     * `RTCIceCandidate`, or a function that returns one; `false` for no WebSocket trackers. By default the first there
+     * is of `globalThis.WRTC`, the global `RTCPeerConnection`, and the packages `@roamhq/wrtc` and `webrtc-polyfill` if
+     * the program has installed one of them. With none, WebSocket trackers are a `warning`, `ERR_TRACKER_WEBRTC`.
+     */
+    wrtc?: false | object | (() => false | object | undefined) | undefined
   }
 
   /** The torrent of the signature up to version 7. */
@@ -186,7 +192,7 @@ declare namespace Client {
   /** A value in the query of an announce: an array is the key several times, bytes are percent-encoded. */
   export type QueryValue = string | number | bigint | boolean | Uint8Array | null | undefined
 
-  /** What an announce says. Keys that are not listed are sent as they are, over HTTP only. */
+  /** What an announce says. Keys that are not listed are sent as they are, over HTTP and WebSocket only. */
   export interface AnnounceOptions {
     /** Bytes uploaded since `start`; 0 by default. */
     uploaded?: number | bigint | undefined
@@ -194,10 +200,13 @@ declare namespace Client {
     downloaded?: number | bigint | undefined
     /**
      * Bytes left to download; 0 makes a seeder. Not known by default (`NaN` says the same), which is a leecher: 16384
-     * over HTTP, 2^64 - 1 over UDP.
+     * over HTTP, 2^64 - 1 over UDP, not sent over WebSocket.
      */
     left?: number | bigint | undefined
-    /** Peers wanted in the answer; 50 by default. Trackers give fewer, and often no more than 50 to 200. */
+    /**
+     * Peers wanted in the answer; 50 by default. Trackers give fewer, and often no more than 50 to 200. Over WebSocket
+     * it is the number of offers, of which at most 5 are made.
+     */
     numwant?: number | undefined
     /** HTTP: 1, the default, for addresses in compact form (BEP 23), 0 for dictionaries (BEP 3). */
     compact?: 0 | 1 | undefined
@@ -226,34 +235,38 @@ declare namespace Client {
   /** A bencoded value (BEP 3): strings are bytes. */
   export type BencodedValue = number | Uint8Array | BencodedValue[] | { [key: string]: BencodedValue }
 
+  /** A value in a WebSocket tracker's answer. */
+  export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue }
+
   /**
-   * A tracker's answer to an announce. Over UDP it is `announce`, `complete` and `incomplete`. Over HTTP it is what the
-   * tracker sent, all keys of it and as they came, with `announce` and `infoHash` added.
+   * A tracker's answer to an announce. Over UDP it is `announce`, `complete` and `incomplete`. Over HTTP and WebSocket
+   * it is what the tracker sent, all keys of it and as they came, with `announce` and `infoHash` added. Bytes are
+   * `Uint8Array`s over HTTP, and over WebSocket strings with a character for each byte.
    */
   export interface UpdateData {
     /** The announce URL. */
     announce: string
-    /** HTTP: the info hash in hexadecimal digits. */
+    /** HTTP and WebSocket: the info hash in hexadecimal digits. */
     infoHash?: string
     /** Seeders. Over HTTP it is missing where a tracker does not send it. */
     complete: number
     /** Leechers. Over HTTP it is missing where a tracker does not send it. */
     incomplete: number
-    /** HTTP: seconds between announces, as sent: the client keeps within its limits. */
+    /** HTTP and WebSocket: seconds between announces, as sent: the client keeps within its limits. */
     interval?: number
     /** HTTP: seconds that announces are apart at least, as sent. */
     'min interval'?: number
     /** HTTP: what the client sends back as `trackerid`. */
-    'tracker id'?: Uint8Array
+    'tracker id'?: Uint8Array | string
     /** HTTP: this peer's address, 4 or 16 bytes (BEP 24). */
     'external ip'?: Uint8Array
     /** HTTP: a message for the user; it is also a `warning` with the code `ERR_TRACKER_WARNING`. */
-    'warning message'?: Uint8Array
+    'warning message'?: Uint8Array | string
     /** HTTP: the peers as sent, 6 bytes each (BEP 23) or dictionaries (BEP 3). Each is also a `peer` event. */
     peers?: BencodedValue
     /** HTTP: IPv6 peers as sent, 18 bytes each (BEP 7). Each is also a `peer` event. */
     peers6?: BencodedValue
-    [key: string]: BencodedValue | string | undefined
+    [key: string]: BencodedValue | JsonValue | undefined
   }
 
   /** The counts of a torrent. Over HTTP with all else that the tracker sent for it, as it came. */
@@ -268,7 +281,7 @@ declare namespace Client {
     incomplete: number
     /** Completed downloads, ever. */
     downloaded: number
-    [key: string]: BencodedValue | string | undefined
+    [key: string]: BencodedValue | JsonValue | undefined
   }
 
   /** The result of a scrape of several torrents: by info hash, or that of the one if they are the same. */
@@ -277,6 +290,7 @@ declare namespace Client {
   /** What `code` of a client's warnings and errors can be; README.md says what each means. */
   export type ClientErrorCode =
     | 'ERR_TRACKER_ABORTED'
+    | 'ERR_TRACKER_CLOSED'
     | 'ERR_TRACKER_DECODE'
     | 'ERR_TRACKER_FAILURE'
     | 'ERR_TRACKER_INTERVAL'
@@ -294,6 +308,7 @@ declare namespace Client {
     | 'ERR_TRACKER_URL'
     | 'ERR_TRACKER_USER_AGENT'
     | 'ERR_TRACKER_WARNING'
+    | 'ERR_TRACKER_WEBRTC'
 
   /** A warning or an error of a client. */
   export interface TrackerError extends Error {
@@ -305,12 +320,33 @@ declare namespace Client {
     retryIn?: number
   }
 
+  /**
+   * A peer that was found over a WebSocket tracker and is about to be connected to: an instance of npm's `simple-peer`.
+   * Data can be written and read after `connect`. Until then its errors are warnings of the client; from then on the
+   * program has to listen for `error`. It belongs to the program, which has to `destroy` it.
+   */
+  export interface WebRTCPeer extends Duplex {
+    /** The peer id in hexadecimal digits. */
+    id: string
+    /** Whether this side made the offer. */
+    readonly initiator: boolean
+    readonly connected: boolean
+    signal (data: unknown): void
+    send (data: string | Uint8Array): void
+    /** Events of streams, and `connect`, `signal`, `error`. */
+    on (event: string | symbol, listener: (...args: any[]) => void): this
+    once (event: string | symbol, listener: (...args: any[]) => void): this
+  }
+
   /** The events of a client. */
   export interface ClientEvents {
     /** A tracker answered an announce. */
     update: [data: UpdateData]
-    /** A peer: `192.0.2.1:6881`, `[2001:db8::1]:6881`, rarely `name:6881`. This peer itself is often among them. */
-    peer: [addr: string]
+    /**
+     * A peer: `192.0.2.1:6881`, `[2001:db8::1]:6881`, rarely `name:6881`; this peer itself is often among them. Or a
+     * WebRTC peer, from a WebSocket tracker.
+     */
+    peer: [peer: string | WebRTCPeer]
     /** A tracker told the counts of a torrent. */
     scrape: [data: ScrapeData]
     /** Something went wrong with one request, or a tracker has a message for the user. The client goes on. */

@@ -109,15 +109,15 @@ test('only lib/native.js loads the generated binding', () => {
   assert.deepEqual(wrong, ['lib/native.js'])
 })
 
-test('what is published uses nothing but Node and itself', () => {
-  const { files: published } = require('../package.json')
+test('what is published uses nothing but Node, itself and its dependencies', () => {
+  const { files: published, dependencies } = require('../package.json')
   const sources = published.map(name => path.join(ROOT, name))
     .flatMap(name => fs.statSync(name).isDirectory() ? files(name) : [name])
     .filter(file => file.endsWith('.js') && path.basename(file) !== 'binding.js')
   const wrong = []
   for (const file of sources) {
     for (const [, wanted] of fs.readFileSync(file, 'utf8').matchAll(/\b(?:require|import)\(['"]([^'"]+)['"]\)/g)) {
-      if (wanted.startsWith('node:')) continue
+      if (wanted.startsWith('node:') || Object.hasOwn(dependencies, wanted)) continue
       const target = wanted.startsWith('.') ? path.relative(ROOT, require.resolve(path.resolve(path.dirname(file), wanted))) : null
       const isOurs = target && [...published, 'package.json'].some(name => target === name || target.startsWith(name + path.sep))
       if (!isOurs) wrong.push(`${path.relative(ROOT, file)} requires ${wanted}`)

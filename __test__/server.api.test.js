@@ -320,3 +320,13 @@ async function freePort () {
   await new Promise(resolve => probe.close(resolve))
   return port
 }
+
+test('the memory of a server counts, so that forgotten ones are collected in time', async () => {
+  let collected = 0
+  const registry = new FinalizationRegistry(() => { collected += 1 })
+  for (let made = 0; collected === 0; made++) {
+    assert.ok(made < 500, 'no server was collected')
+    registry.register(new Server({ ws: false }))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+})

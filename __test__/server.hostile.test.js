@@ -110,6 +110,30 @@ for (const { name, opts } of SOCKET_PATHS) {
     assert.strictEqual(errors.log.length, 0)
   })
 
+  test(`${name}: an answer does not wait for the rest of the next request`, async t => {
+    const server = await startServer(t, { udp: false, ...opts })
+    const socket = net.connect(httpPort(server), '127.0.0.1')
+    t.after(() => socket.destroy())
+    socket.write(`GET ${good()} HTTP/1.1\r\nHost: x\r\n\r\nG`)
+    const [answer] = await once(socket, 'data')
+    assert.match(answer.toString('latin1'), /^HTTP\/1\.1 200 /)
+  })
+
+  test(`${name}: a client that sends for ever and reads nothing is cut off`, async t => {
+    const server = await startServer(t, { udp: false, idleTimeout: 500, ...opts })
+    const socket = net.connect(httpPort(server), '127.0.0.1').pause()
+    t.after(() => socket.destroy())
+    // By a reset or not.
+    socket.on('error', () => {})
+    const closed = new Promise(resolve => socket.on('close', resolve))
+    const request = `GET ${good()} HTTP/1.1\r\nHost: x\r\n\r\n`
+    // Each write ends within a request, so that the server always has the start of one.
+    const requests = request.slice(1) + request.repeat(500) + request.slice(0, 1)
+    const send = () => socket.write(requests, err => err || setImmediate(send))
+    socket.write(request.slice(0, 1), send)
+    await closed
+  })
+
   test(`${name}: UDP packets that are too short or make no sense are refused with a warning`, async t => {
     const server = await startServer(t, { http: false, ...opts })
     const peer = await UdpPeer.open(t, udpPort(server))

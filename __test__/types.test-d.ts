@@ -3,6 +3,7 @@
 import Client, { Client as NamedClient, Server } from 'bittorrent-tracker-native'
 import SubpathClient from 'bittorrent-tracker-native/client'
 import SubpathServer from 'bittorrent-tracker-native/server'
+import WebSocketTracker from 'bittorrent-tracker-native/websocket-tracker'
 import Required = require('bittorrent-tracker-native')
 import type { EventEmitter } from 'node:events'
 
@@ -87,7 +88,12 @@ client.on('update', data => {
   takes<unknown>(data['tracker id'])
   takes<unknown>(data['custom'])
 })
-client.once('peer', addr => takes<string>(addr))
+client.once('peer', peer => {
+  if (typeof peer === 'string') return takes<string>(peer)
+  takes<string>(peer.id)
+  peer.once('connect', () => peer.write('hello'))
+  peer.destroy()
+})
 client.on('scrape', data => {
   isTrue<Equal<typeof data.announce, string>>()
   isTrue<Equal<typeof data.infoHash, string>>()
@@ -101,7 +107,7 @@ client.on('warning', err => {
   takes<unknown>(err.cause)
 })
 client.addListener('error', err => takes<Error>(err))
-client.off('peer', (addr: string) => {})
+client.off('peer', (peer: string | Client.WebRTCPeer) => {})
 client.removeListener('update', () => {})
 takes<Client>(client.prependListener('update', () => {}))
 
@@ -233,7 +239,29 @@ for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
 // @ts-expect-error listening has no arguments
 server.on('listening', (port: number) => {})
 
-// Both are made to be extended.
+// WebSocketTracker: by a program that has a parent of its own
+
+const parent = {
+  infoHash: 'aa',
+  _infoHashBinary: 'a',
+  _peerIdBinary: 'b',
+  _wrtc: undefined,
+  _defaultAnnounceOpts: () => ({ numwant: 5 }),
+  emit: (event: string, data: unknown) => takes<string>(event)
+}
+const webSocketTracker = new WebSocketTracker(parent, 'wss://tracker.test')
+webSocketTracker.announce({ numwant: 3, event: 'started', custom: 'x' })
+webSocketTracker.scrape()
+webSocketTracker.setInterval(1000)
+webSocketTracker._generateOffers = (numwant, cb) => cb(Array.from({ length: numwant }, (_, n) => ({ fake_offer: n })))
+takes<boolean | undefined>(webSocketTracker.socket?.connected)
+takes<number | undefined>(WebSocketTracker._socketPool['wss://tracker.test']?.consumers)
+webSocketTracker.destroy(err => takes<null>(err))
+new WebSocketTracker(client, 'ws://tracker.test')
+// @ts-expect-error a parent has an info hash
+new WebSocketTracker({ emit: () => {} }, 'ws://tracker.test')
+
+// All are made to be extended.
 class Tracker extends Server {
   constructor () {
     super({ ws: false })

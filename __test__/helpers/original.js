@@ -30,12 +30,12 @@ async function installOriginal () {
   return entry
 }
 
-/** The original's server in a process of its own: `{ httpUrl, udpUrl, nextEvent() }`. */
-async function startOriginal (t) {
+/** The original's server in a process of its own: `{ httpUrl, udpUrl, wsUrl, nextEvent() }`. */
+async function startOriginal (t, opts = {}) {
   const entry = await installOriginal()
   const child = start(t, process.execPath, ['--input-type=module', '-e', `
     const { default: Server } = await import(${JSON.stringify(pathToFileURL(entry).href)})
-    const server = new Server({ ws: false, stats: false })
+    const server = new Server(${JSON.stringify({ ws: false, stats: false, ...opts })})
     for (const event of ['start', 'update', 'complete', 'stop', 'warning', 'error']) {
       server.on(event, (what, params) => process.send({ event, addr: String(what.message ?? what), left: params?.left, peerId: params?.peer_id }))
     }
@@ -53,7 +53,8 @@ async function startOriginal (t) {
     child.ended.then(() => { throw new Error(`the original's server ended:\n${child.output}`) })
   ])
   const { http, udp } = await nextEvent()
-  return { child, nextEvent, httpUrl: `http://127.0.0.1:${http}/announce`, udpUrl: `udp://127.0.0.1:${udp}` }
+  const httpUrl = `http://127.0.0.1:${http}/announce`
+  return { child, nextEvent, httpUrl, wsUrl: httpUrl.replace('http', 'ws'), udpUrl: `udp://127.0.0.1:${udp}` }
 }
 
 module.exports = { installOriginal, startOriginal }

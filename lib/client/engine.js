@@ -2,12 +2,10 @@
 
 // The requests of all clients on this thread, on their way through the engine.
 
-const fs = require('node:fs')
-const tls = require('node:tls')
-
 const { clientError } = require('../errors')
 const { hold } = require('../keep-alive')
 const native = require('../native')
+const { tlsRoots } = require('./tls-roots')
 
 /** Results taken at a time: between two batches other work of the program gets its turn. */
 const RESULTS_PER_TURN = 512
@@ -93,21 +91,8 @@ function finish (result) {
   })
 }
 
-// Node's own, so that a container without system certificates works, and one that adds some with
-// NODE_EXTRA_CA_CERTS too.
 function giveRoots () {
   if (rootsGiven) return
   rootsGiven = true
-  engine.setTlsRoots([...tls.rootCertificates, ...extraRoots()])
-}
-
-function extraRoots () {
-  const file = process.env.NODE_EXTRA_CA_CERTS
-  if (!file) return []
-  try {
-    return [fs.readFileSync(file, 'latin1')]
-  } catch {
-    // Node has warned about it at its start.
-    return []
-  }
+  engine.setTlsRoots(tlsRoots())
 }

@@ -10,10 +10,18 @@ const HTTPTracker = require('./http-tracker')
 const { announceTiers, checkOptions, clientOptions, isPositional, isTiered, scrapeArguments } = require('./options')
 const Tiers = require('./tiers')
 const UDPTracker = require('./udp-tracker')
+const webrtc = require('./webrtc-peer')
+const WebSocketTracker = require('./websocket-tracker')
 
 const DEFAULT_NUMWANT = 50
 
-const TRACKERS = { 'http:': HTTPTracker, 'https:': HTTPTracker, 'udp:': UDPTracker }
+const TRACKERS = {
+  'http:': HTTPTracker,
+  'https:': HTTPTracker,
+  'udp:': UDPTracker,
+  'ws:': WebSocketTracker,
+  'wss:': WebSocketTracker
+}
 
 /**
  * A BitTorrent tracker client: announces one torrent to its trackers and finds peers by them.
@@ -39,6 +47,7 @@ class Client extends EventEmitter {
     this._getAnnounceOpts = opts.getAnnounceOpts
     this._userAgent = opts.userAgent
     this._rtcConfig = opts.rtcConfig
+    this._wrtc = webrtc.wrtcOption(opts.wrtc)
     this._minInterval = opts.minInterval
     this._requestTimeout = opts.requestTimeout
     this._families = opts.families
@@ -160,9 +169,13 @@ class Client extends EventEmitter {
 
   #tracker (announceUrl) {
     const { Tracker, problem } = trackerClass(announceUrl)
-    if (problem === undefined) return new Tracker(this, announceUrl)
+    const hasNoPeers = Tracker === WebSocketTracker && !webrtc.isAvailable(this._wrtc)
+    if (problem === undefined && !hasNoPeers) return new Tracker(this, announceUrl)
+    const warning = hasNoPeers
+      ? webrtcError(announceUrl, this._wrtc)
+      : trackerError(`${problem}: ${announceUrl}`, 'ERR_TRACKER_URL')
     // Later, when the program has had the chance to listen.
-    queueMicrotask(() => this.emit('warning', trackerError(`${problem}: ${announceUrl}`, 'ERR_TRACKER_URL')))
+    queueMicrotask(() => this.emit('warning', warning))
     return null
   }
 }
@@ -221,6 +234,12 @@ function trackerClass (announceUrl) {
   if (url.port === '0') return { problem: 'Invalid tracker port' }
   if (!Object.hasOwn(TRACKERS, url.protocol)) return { problem: 'Unsupported tracker protocol' }
   return { Tracker: TRACKERS[url.protocol] }
+}
+
+// Who switched it off knows why; others learn what is missing.
+function webrtcError (announceUrl, wrtc) {
+  const hint = wrtc === false ? '' : ` (no WebRTC: ${webrtc.HINT})`
+  return trackerError(`Unsupported tracker protocol: ${announceUrl}${hint}`, 'ERR_TRACKER_WEBRTC')
 }
 
 function idBytes (value) {

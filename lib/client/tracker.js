@@ -8,8 +8,6 @@ const engine = require('./engine')
 /** A stop sent with the destroy has this long to arrive, in milliseconds. */
 const DESTROY_TIMEOUT = 1000
 
-const DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
-
 /** Longer and setInterval fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
@@ -57,14 +55,14 @@ class Tracker extends EventEmitter {
   }
 
   /**
-   * Announces every so many milliseconds from now on; 0 for never, nothing for half an hour. Keeps no
+   * Announces every so many milliseconds from now on; 0 for never, nothing for the default. Keeps no
    * process alive.
    */
-  setInterval (intervalMs = DEFAULT_ANNOUNCE_INTERVAL) {
+  setInterval (intervalMs = this.DEFAULT_ANNOUNCE_INTERVAL) {
     clearInterval(this.interval)
     this.interval = null
     if (!intervalMs || this.destroyed) return
-    this.interval = setInterval(() => this.client._announceRegularly(this), Math.min(intervalMs, MAX_TIMER_MS))
+    this.interval = setInterval(() => this._announceRegularly(), Math.min(intervalMs, MAX_TIMER_MS))
     this.interval.unref()
   }
 
@@ -115,9 +113,15 @@ class Tracker extends EventEmitter {
     }
   }
 
+  _announceRegularly () {
+    this.client._announceRegularly(this)
+  }
+
   _isFatal () {
     return false
   }
 }
+
+Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
 
 module.exports = Tracker

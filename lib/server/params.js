@@ -131,7 +131,9 @@ const OPTION_END = 0
 const OPTION_NOP = 1
 const OPTION_URL_DATA = 2
 
-// The engine has the same rules: it stops at the first option that is cut short or unknown.
+// The engine has the same rules: an unknown option is skipped, one that is cut short ends them.
+const MAX_URL_DATA = 2048
+
 function urlData (packet) {
   let url = ''
   let at = 98
@@ -141,10 +143,13 @@ function urlData (packet) {
       at += 1
       continue
     }
-    if (option === OPTION_END || option !== OPTION_URL_DATA) break
+    if (option === OPTION_END) break
     const length = packet[at + 1]
     if (length === undefined || at + 2 + length > packet.length) break
-    url += packet.latin1Slice(at + 2, at + 2 + length)
+    if (option === OPTION_URL_DATA) {
+      if (url.length + length > MAX_URL_DATA) break
+      url += packet.latin1Slice(at + 2, at + 2 + length)
+    }
     at += 2 + length
   }
   return url

@@ -1,6 +1,7 @@
 mod reply;
 mod request;
 mod shared;
+mod websocket;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -131,7 +131,7 @@ fn interval(
 }
 
 impl NativeClientError {
-    fn new(error: &ClientError) -> Self {
+    pub(super) fn new(error: &ClientError) -> Self {
         Self {
             code: error.code().to_owned(),
             message: error.to_string(),

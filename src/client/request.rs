@@ -76,12 +76,7 @@ impl NativeRequest {
                 ..request.intervals
             };
         }
-        request.families = match self.families.as_deref() {
-            Some("both") => Families::Both,
-            Some("ipv4") => Families::Ipv4Only,
-            Some("ipv6") => Families::Ipv6Only,
-            _ => Families::Ipv4First,
-        };
+        request.families = families(self.families.as_deref());
         Ok(request)
     }
 }
@@ -110,12 +105,21 @@ impl NativeAnnounce {
     }
 }
 
+pub(super) fn families(name: Option<&str>) -> Families {
+    match name {
+        Some("both") => Families::Both,
+        Some("ipv4") => Families::Ipv4Only,
+        Some("ipv6") => Families::Ipv6Only,
+        _ => Families::Ipv4First,
+    }
+}
+
 /// A count of bytes; saturates, and what is no number is 0.
 #[expect(clippy::cast_sign_loss, reason = "casts from f64 saturate")]
 fn bytes(count: f64) -> u64 {
     count as u64
 }
 
-fn millis(ms: f64) -> Option<Duration> {
+pub(super) fn millis(ms: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(ms / 1000.0).ok()
 }

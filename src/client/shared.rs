@@ -10,7 +10,7 @@ use tracker::client::{ClientConfig, ClientEngine};
 const WORKERS: usize = 2;
 
 /// Threads that wait for the system's name resolution.
-const MAX_BLOCKING: usize = 8;
+const MAX_BLOCKING: usize = 16;
 
 /// The engine of the process while somebody holds it, whatever JavaScript threads there are.
 static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());

@@ -9,8 +9,8 @@ use std::{
 };
 
 use napi::{
-    Result,
-    bindgen_prelude::{Buffer, Function},
+    Env, Result,
+    bindgen_prelude::{Buffer, Function, ObjectFinalize},
 };
 use napi_derive::napi;
 use tracker::{
@@ -28,8 +28,12 @@ use self::{
 };
 use crate::doorbell::{Doorbell, doorbell, ring};
 
+/// What V8 is told that a server takes: an empty store's locks and tables, in bytes. To V8 it is some
+/// dozen bytes, so that a program that makes many would run out of memory before it collects any.
+const STORE_BYTES: i64 = 1 << 20;
+
 /// A tracker and, while it listens, its server.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeServer {
     tracker: Arc<Tracker>,
     events: Arc<EventQueue>,
@@ -70,8 +74,13 @@ impl EventSink for Sink {
 #[napi]
 impl NativeServer {
     #[napi(constructor, catch_unwind)]
-    pub fn new(options: NativeServerOptions, on_events: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(
+        env: Env,
+        options: NativeServerOptions,
+        on_events: Function<'_, (), ()>,
+    ) -> Result<Self> {
         let (config, options) = options.into_engine()?;
+        env.adjust_external_memory(STORE_BYTES)?;
         Ok(Self {
             tracker: Arc::new(Tracker::new(config)),
             events: Arc::new(EventQueue::new(Box::new(Sink(doorbell(&on_events)?)))),
@@ -102,7 +111,8 @@ impl NativeServer {
     #[napi(catch_unwind)]
     pub fn close(&self, done: Function<'_, (), ()>) -> Result<()> {
         self.events.close();
-        let done = doorbell(&done)?;
+        let done = Arc::new(doorbell(&done)?);
+        let told = Arc::clone(&done);
         let server = self
             .running
             .lock()
@@ -115,11 +125,13 @@ impl NativeServer {
                 if let Some(server) = server {
                     server.join();
                 }
-                ring(&done);
+                ring(&told);
             });
-        joined
-            .map(drop)
-            .map_err(|error| napi::Error::from_reason(error.to_string()))
+        if joined.is_err() {
+            // No thread is to be had: the server has been told to stop, and ends unwatched.
+            ring(&done);
+        }
+        Ok(())
     }
 
     #[napi(catch_unwind)]
@@ -212,6 +224,12 @@ impl NativeServer {
 #[expect(clippy::cast_sign_loss, reason = "casts from f64 saturate")]
 fn socket_id(number: f64) -> SocketId {
     SocketId(number as u64)
+}
+
+impl ObjectFinalize for NativeServer {
+    fn finalize(self, env: Env) -> Result<()> {
+        env.adjust_external_memory(-STORE_BYTES).map(drop)
+    }
 }
 
 /// A batch of events.

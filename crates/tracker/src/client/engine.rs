@@ -16,7 +16,9 @@ use super::{
     resolve::{Family, Resolver},
     udp::UdpTransport,
     url::Parts,
+    websocket::{WebSocketEvent, WebSocketHandle, WebSocketTarget, WebSocketTransport},
 };
+use crate::types::{InfoHash, PeerId};
 
 /// How long the slower address family is waited for when both are asked.
 const OTHER_FAMILY: Duration = Duration::from_secs(2);
@@ -41,6 +43,7 @@ struct Inner {
     handle: Handle,
     http: HttpTransport,
     udp: UdpTransport,
+    websocket: WebSocketTransport,
     /// Receives the end of all requests; its receivers are the requests under way.
     ending: watch::Sender<Ending>,
 }
@@ -66,7 +69,8 @@ impl ClientEngine {
         Self {
             inner: Arc::new(Inner {
                 http: HttpTransport::new(Arc::clone(&resolver), Arc::clone(&config)),
-                udp: UdpTransport::new(handle.clone(), resolver, &config),
+                udp: UdpTransport::new(handle.clone(), Arc::clone(&resolver), &config),
+                websocket: WebSocketTransport::new(handle.clone(), resolver, config),
                 ending: watch::Sender::new(Ending::No),
                 handle,
             }),
@@ -103,6 +107,22 @@ impl ClientEngine {
             drop(all_end);
         });
         handle
+    }
+
+    /// Takes part in a torrent over the WebSocket of a tracker, which is opened if nobody has done so.
+    ///
+    /// `on_event` is called in order, on threads of the runtime and on those that join and leave,
+    /// under a lock: it must not block, panic or call the engine. The last event is
+    /// [`WebSocketEvent::Closed`], after the handle was dropped.
+    pub fn websocket(
+        &self,
+        target: &WebSocketTarget,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        on_event: impl Fn(WebSocketEvent) + Send + Sync + 'static,
+    ) -> WebSocketHandle {
+        let sink = Arc::new(on_event);
+        self.inner.websocket.join(target, info_hash, peer_id, sink)
     }
 
     /// The number of requests whose callbacks have not been called yet, give or take those being

@@ -4,7 +4,7 @@ use super::{
     os_error::Cause,
     schedule::{Intervals, RetryIn},
 };
-use crate::protocol::udp::ResponseError;
+use crate::protocol::{udp::ResponseError, websocket};
 
 /// The one result of a request that failed, or a complaint about a reply that was usable.
 ///
@@ -95,6 +95,33 @@ pub enum ClientError {
         /// The announce URL.
         url: String,
     },
+    /// No WebSocket came about: name resolution, TCP, TLS or the upgrade failed.
+    #[error("Error connecting to {url}")]
+    WebSocketConnect {
+        /// The reason.
+        cause: Cause,
+        /// The announce URL.
+        url: String,
+    },
+    /// The tracker closed the WebSocket with a code that blames us.
+    #[error("tracker closed the connection: {code} {reason} ({url})")]
+    WebSocketClosed {
+        /// The code (RFC 6455, section 7.4).
+        code: u16,
+        /// The tracker's text.
+        reason: String,
+        /// The announce URL.
+        url: String,
+    },
+    /// The tracker answered no ping, or took nothing in.
+    #[error("tracker is silent ({url})")]
+    WebSocketSilent {
+        /// The announce URL.
+        url: String,
+    },
+    /// A WebSocket frame or message that makes no sense.
+    #[error("{0}")]
+    WebSocketReply(websocket::ResponseError),
     /// An interval that is negative or absurd; the rest of the reply is used.
     #[error("tracker sent an invalid interval: {value} ({url})")]
     Interval {
@@ -142,16 +169,23 @@ impl ClientError {
         match self {
             Self::Failure(_) => "ERR_TRACKER_FAILURE",
             Self::Status { .. } => "ERR_TRACKER_STATUS",
-            Self::EmptyBody { .. } | Self::InvalidScrape | Self::UdpReply { .. } => {
-                "ERR_TRACKER_RESPONSE"
-            }
+            Self::EmptyBody { .. }
+            | Self::InvalidScrape
+            | Self::UdpReply { .. }
+            | Self::WebSocketReply(_) => "ERR_TRACKER_RESPONSE",
+            Self::WebSocketClosed { .. } => "ERR_TRACKER_CLOSED",
             Self::Decode(_) => "ERR_TRACKER_DECODE",
             Self::TooLarge { .. } => "ERR_TRACKER_TOO_LARGE",
             Self::Redirect { .. } => "ERR_TRACKER_REDIRECT",
             Self::RedirectRefused { .. } => "ERR_TRACKER_REDIRECT_REFUSED",
             Self::ScrapeNotSupported { .. } => "ERR_TRACKER_SCRAPE_NOT_SUPPORTED",
-            Self::Fetch(_) | Self::Terminated(_) | Self::Udp { .. } => "ERR_TRACKER_NETWORK",
-            Self::HttpTimeout | Self::UdpTimeout { .. } => "ERR_TRACKER_TIMEOUT",
+            Self::Fetch(_)
+            | Self::Terminated(_)
+            | Self::Udp { .. }
+            | Self::WebSocketConnect { .. } => "ERR_TRACKER_NETWORK",
+            Self::HttpTimeout | Self::UdpTimeout { .. } | Self::WebSocketSilent { .. } => {
+                "ERR_TRACKER_TIMEOUT"
+            }
             Self::Interval { .. } => "ERR_TRACKER_INTERVAL",
             Self::Peers { .. } => "ERR_TRACKER_PEERS",
             Self::TlsRoots => "ERR_TRACKER_TLS_ROOTS",
@@ -169,7 +203,10 @@ impl ClientError {
     /// What lies below a network error; becomes the `cause` of the JavaScript error.
     pub const fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Fetch(cause) | Self::Terminated(cause) | Self::Udp { cause, .. } => Some(cause),
+            Self::Fetch(cause)
+            | Self::Terminated(cause)
+            | Self::Udp { cause, .. }
+            | Self::WebSocketConnect { cause, .. } => Some(cause),
             _ => None,
         }
     }

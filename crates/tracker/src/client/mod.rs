@@ -1,11 +1,13 @@
 //! The tracker client: announces and scrapes at other people's trackers.
 //!
-//! [`ClientEngine`] is one per process. A [`TrackerRequest`] goes in, one callback comes out.
+//! [`ClientEngine`] is one per process. A [`TrackerRequest`] goes in, one callback comes out;
+//! over a WebSocket, messages go in and out.
 //! The parts:
 //!
 //! - [`schedule`]: when to announce and to send again. Pure.
 //! - `udp`: BEP 15 over one socket per address family.
 //! - `http`: one bounded GET request over pooled connections.
+//! - `websocket`: one socket per tracker, which many share.
 //! - `resolve`, `slots`: look-ups and turns that all requests share.
 //!
 //! Whatever a tracker does, a request ends once, within its time, and costs bounded memory.
@@ -23,6 +25,7 @@ mod slots;
 mod tls;
 mod udp;
 mod url;
+mod websocket;
 
 pub use address::is_public;
 pub use engine::{ClientEngine, DESTROY_TIMEOUT, Outcome, RequestHandle};
@@ -34,3 +37,7 @@ pub use request::{
 };
 pub use tls::TlsRoots;
 pub use url::{TrackerUrl, UrlError};
+pub use websocket::{
+    MAX_MESSAGE, MAX_OUTBOX, SendError, WebSocketEvent, WebSocketHandle, WebSocketTarget,
+    WebSocketTiming, WebSocketUrl,
+};

@@ -60,6 +60,11 @@ impl TlsRoots {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether both trust the same, wherever they were made: by each JavaScript thread.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.is(other) || self.0.certificates == other.0.certificates
+    }
+
     /// The settings for a connection; `None` if the cryptography cannot be set up.
     pub(super) fn config(&self) -> Option<ClientConfig> {
         self.0

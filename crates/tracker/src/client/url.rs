@@ -8,7 +8,7 @@ use reqwest::Url;
 const DEFAULT_UDP_PORT: u16 = 80;
 
 /// No URL of any tracker comes near it; longer ones do not fit into a request line either.
-const MAX_LEN: usize = 8 * 1024;
+pub(super) const MAX_LEN: usize = 8 * 1024;
 
 /// The URL of a tracker, in parts, with the text that the user gave.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 //! `udp/linux.rs`, where the batched system calls are.
 
 mod bind;
+mod descriptors;
 pub mod udp;
 
 pub use bind::{BindError, FamilyAddrs, PortSockets, Transport, bind_tcp, bind_udp};
+pub use descriptors::max_descriptors;

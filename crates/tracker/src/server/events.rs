@@ -21,6 +21,9 @@ use crate::types::{AnnounceEvent, PeerAddr, PeerId, SocketId, Timestamp};
 /// Events that may wait to be taken. At a listener's 300,000 a second it is a pause of 30 ms.
 const CAPACITY: usize = 10_000;
 
+/// Bytes that they may hold, about: an HTTP request's head may be 16 KiB.
+const MAX_BYTES: usize = 16 << 20;
+
 /// Warnings a second that get through: a flood of bad packets must not become a flood of events.
 const WARNINGS_PER_SEC: u32 = 100;
 
@@ -33,6 +36,17 @@ pub enum Event {
     Warning(Warning),
     /// A socket or a thread failed.
     Error(Failure),
+}
+
+impl Event {
+    /// What it holds on the heap, about, in bytes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Announce(announced) => announced.request.size(),
+            Self::Warning(warning) => warning.message.len(),
+            Self::Error(failure) => failure.message.len(),
+        }
+    }
 }
 
 /// An answered announce.
@@ -71,6 +85,20 @@ pub enum Request {
         /// The request that became the socket.
         upgrade: Arc<HttpRequest>,
     },
+}
+
+impl Request {
+    fn size(&self) -> usize {
+        match self {
+            Self::Udp(packet) => packet.len(),
+            Self::Http(request) => {
+                let headers = request.headers.iter();
+                let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+                request.target.len() + headers
+            }
+            Self::WebSocket { message, .. } => message.len(),
+        }
+    }
 }
 
 /// An HTTP request's head.
@@ -159,10 +187,23 @@ pub struct EventQueue {
 #[derive(Default)]
 struct State {
     events: VecDeque<Event>,
+    /// What they hold, about.
+    bytes: usize,
     /// The doorbell has been rung and not been answered yet.
     rung: bool,
     closed: bool,
     warnings: WarningBudget,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.events.len() >= CAPACITY || self.bytes >= MAX_BYTES
+    }
+
+    fn push(&mut self, event: Event) {
+        self.bytes += event.size();
+        self.events.push_back(event);
+    }
 }
 
 #[derive(Default)]
@@ -201,7 +242,7 @@ impl EventQueue {
             return;
         }
         let mut state = self.lock();
-        while state.events.len() >= CAPACITY && !state.closed {
+        while state.is_full() && !state.closed {
             state = self
                 .space
                 .wait(state)
@@ -211,7 +252,9 @@ impl EventQueue {
             events.clear();
             return;
         }
-        state.events.extend(events.drain(..));
+        for event in events.drain(..) {
+            state.push(event);
+        }
         self.ring(state);
     }
 
@@ -228,8 +271,8 @@ impl EventQueue {
                 if state.closed {
                     return;
                 }
-                if state.events.len() < CAPACITY {
-                    state.events.extend(event.take());
+                if !state.is_full() {
+                    event.take().into_iter().for_each(|event| state.push(event));
                     self.ring(state);
                     return;
                 }
@@ -254,7 +297,7 @@ impl EventQueue {
         if state.closed {
             return;
         }
-        let full = state.events.len() >= CAPACITY;
+        let full = state.is_full();
         let budget = &mut state.warnings;
         if budget.second != now {
             (budget.second, budget.used) = (now, 0);
@@ -265,7 +308,7 @@ impl EventQueue {
         }
         budget.used += 1;
         let left_out = std::mem::take(&mut budget.left_out);
-        state.events.push_back(Event::Warning(Warning {
+        state.push(Event::Warning(Warning {
             code,
             message: message(),
             from,
@@ -274,11 +317,12 @@ impl EventQueue {
         self.ring(state);
     }
 
-    /// Appends a failure, whatever the queue's length: there are few, and none may get lost.
+    /// Appends a failure, although the queue may be full: there are few, and none should get lost.
+    /// Only a socket that fails over and over makes more than fit twice; those are dropped.
     pub fn fail(&self, failure: Failure) {
         let mut state = self.lock();
-        if !state.closed {
-            state.events.push_back(Event::Error(failure));
+        if !state.closed && state.events.len() < 2 * CAPACITY {
+            state.push(Event::Error(failure));
             self.ring(state);
         }
     }
@@ -288,6 +332,7 @@ impl EventQueue {
         let mut state = self.lock();
         let count = most.min(state.events.len());
         let taken: Vec<_> = state.events.drain(..count).collect();
+        state.bytes -= taken.iter().map(Event::size).sum::<usize>();
         // Fewer than asked for: the caller won't come again by itself, so the next must ring.
         state.rung = count == most;
         drop(state);
@@ -301,6 +346,7 @@ impl EventQueue {
         let mut state = self.lock();
         state.closed = true;
         state.events.clear();
+        state.bytes = 0;
         drop(state);
         self.space.notify_all();
         self.space_async.notify_waiters();
@@ -380,6 +426,32 @@ mod tests {
         assert_eq!(queue.take(CAPACITY).len(), CAPACITY);
         thread.join().unwrap();
         assert_eq!(queue.take(CAPACITY).len(), 1);
+    }
+
+    #[test]
+    fn failures_pass_a_full_queue_but_are_bounded() {
+        let (queue, _) = queue();
+        queue.append_blocking(&mut (0..CAPACITY).map(|_| announce()).collect());
+        for _ in 0..2 * CAPACITY {
+            queue.fail(Failure::system("test", io::ErrorKind::Other.into()));
+        }
+        assert_eq!(queue.take(10 * CAPACITY).len(), 2 * CAPACITY);
+    }
+
+    #[test]
+    fn large_events_fill_the_queue_sooner() {
+        let (queue, _) = queue();
+        let large = |bytes: usize| {
+            Event::Announce(Announced {
+                event: AnnounceEvent::Started,
+                peer: PeerName::Addr(PeerAddr::new([192, 0, 2, 1].into(), 1)),
+                request: Request::Udp(vec![0; bytes].into()),
+            })
+        };
+        queue.append_blocking(&mut vec![large(MAX_BYTES)]);
+        assert!(queue.lock().is_full());
+        assert_eq!(queue.take(10).len(), 1);
+        assert!(!queue.lock().is_full());
     }
 
     #[test]

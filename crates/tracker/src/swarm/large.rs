@@ -139,7 +139,7 @@ impl Large {
         self.first
     }
 
-    /// The rank of the whole swarm: that of its most valued peer, at its last announce by anyone.
+    /// The rank of the whole swarm: seen again if one of its peers was, at its last announce by anyone.
     pub(super) const fn torrent_rank(&self) -> Rank {
         Rank::new(self.seen_again > 0, self.last_announce)
     }
@@ -369,5 +369,17 @@ impl Large {
         let rank = Rank::new(meta.is_seen_again(), last);
         self.first = self.first.min(rank);
         self.sweep.first = self.sweep.first.min(rank);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of which what only swarms with WebSocket peers need is 16.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_large_swarm_is_small_itself() {
+        assert!(size_of::<Large>() <= 368, "{}", size_of::<Large>());
     }
 }

@@ -23,6 +23,14 @@ impl Rank {
     pub(super) const fn new(seen_again: bool, last: Timestamp) -> Self {
         Self(((seen_again as u32) << 31) | (last.as_secs() / 60))
     }
+
+    /// The rank of two as one: seen again if either was, silent since the later announce.
+    pub(super) fn together(self, other: Self) -> Self {
+        const SEEN_AGAIN: u32 = 1 << 31;
+        let seen_again = (self.0 | other.0) & SEEN_AGAIN;
+        let minute = (self.0 & !SEEN_AGAIN).max(other.0 & !SEEN_AGAIN);
+        Self(seen_again | minute)
+    }
 }
 
 /// For each part of the store, a rank that nobody in it is below.
@@ -82,6 +90,14 @@ mod tests {
             Rank::new(true, Timestamp::from_secs(119))
         );
         assert!(Rank::new(true, Timestamp::from_secs(u32::MAX)) < Rank::LAST);
+    }
+
+    #[test]
+    fn together_they_are_seen_again_and_of_the_later_minute() {
+        let (old, new) = (Rank::new(true, at(1)), Rank::new(false, at(2)));
+        assert_eq!(old.together(new), Rank::new(true, at(2)));
+        assert_eq!(new.together(old), Rank::new(true, at(2)));
+        assert_eq!(new.together(new), new);
     }
 
     #[test]

@@ -170,13 +170,16 @@ impl Torrent {
         place.is_some()
     }
 
-    /// The rank of the torrent as a whole: that of its most valued peer. One without peers ranks as
-    /// seen once: its download count is all that is lost.
+    /// The rank of the torrent as a whole: seen again if one of its peers was, and silent since its last
+    /// announce by anyone. One without peers ranks as seen once: its download count is all that is lost.
     pub(super) fn torrent_rank(&self) -> Rank {
         match &self.peers {
             Peers::None { since } => Rank::new(false, *since),
             Peers::Large(large) => large.torrent_rank(),
-            _ => self.small_ranks().max().unwrap_or(Rank::LAST),
+            _ => self
+                .small_ranks()
+                .reduce(Rank::together)
+                .unwrap_or(Rank::LAST),
         }
     }
 

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*};
 use tracker::{
-    swarm::{Announce, Effect, Store, SwarmConfig, Wanted},
-    types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, Timestamp},
+    swarm::{Effect, Store, SwarmConfig, Wanted},
+    types::{AnnounceEvent, InfoHash, Timestamp},
 };
 
-use crate::support::{START, after, answer_of, config, hash, v4};
+use crate::{
+    answer::answer_of,
+    support::{Call, KINDS, Key, Peer, START, after, announce, config, hash, keys, v4, ws},
+};
 
 const NONE: Wanted = Wanted {
     v4: false,
@@ -22,7 +25,7 @@ type Rank = (bool, u32);
 /// A store, and what the test knows of each peer that should be in it.
 struct Watched {
     store: Store,
-    peers: BTreeMap<(InfoHash, PeerAddr), Rank>,
+    peers: BTreeMap<(InfoHash, Key), Rank>,
     rng: fastrand::Rng,
 }
 
@@ -41,28 +44,22 @@ impl Watched {
         }
     }
 
-    fn announce(&mut self, torrent: u32, peer: u16, now: Timestamp) -> (Announce, Effect) {
-        let announce = Announce {
-            info_hash: hash(torrent),
-            peer_id: PeerId([1; 20]),
-            addr: v4(peer),
-            event: AnnounceEvent::Update,
-            left: Some(5),
-        };
-        let answer = answer_of(&self.store, &announce, NONE, now, &mut self.rng);
-        (announce, answer.outcome.effect)
+    fn announce(&mut self, torrent: u32, peer: impl Into<Peer>, now: Timestamp) -> Effect {
+        let call = update(torrent, peer);
+        let answer = answer_of(&self.store, &call, NONE, now, &mut self.rng);
+        answer.outcome.effect
     }
 
     /// Announces; returns the peers that had to go, with their ranks.
     fn announce_and_look(
         &mut self,
         torrent: u32,
-        peer: u16,
+        peer: Peer,
         now: Timestamp,
     ) -> Vec<(InfoHash, Rank)> {
-        let (announce, effect) = self.announce(torrent, peer, now);
+        let effect = self.announce(torrent, peer, now);
         let seen_again = effect == Effect::Updated;
-        let key = (announce.info_hash, announce.addr);
+        let key = (hash(torrent), peer.key());
         assert_eq!(seen_again, self.peers.contains_key(&key));
         self.peers.insert(key, (seen_again, now.as_secs() / 60));
         assert!(self.holds(&key), "the newcomer is in");
@@ -81,35 +78,56 @@ impl Watched {
             .collect()
     }
 
-    fn holds(&self, &(info_hash, addr): &(InfoHash, PeerAddr)) -> bool {
-        let peers = self.store.peers_of(&info_hash);
-        peers.iter().any(|peer| peer.addr == addr)
+    fn holds(&self, (info_hash, key): &(InfoHash, Key)) -> bool {
+        let peers = self.store.peers_of(info_hash);
+        peers.iter().any(|peer| Peer::from(peer).key() == *key)
     }
 
-    /// The rank of the torrent whose most valued peer is lowest.
+    /// The rank of the torrent that goes first.
     fn lowest_torrent(&self) -> Option<Rank> {
-        let mut torrents = BTreeMap::new();
+        let mut torrents = BTreeMap::<_, Vec<Rank>>::new();
         for (&(hash, _), &rank) in &self.peers {
-            let best = torrents.entry(hash).or_insert(rank);
-            *best = rank.max(*best);
+            torrents.entry(hash).or_default().push(rank);
         }
-        torrents.into_values().min()
+        torrents.into_values().filter_map(together).min()
     }
+}
+
+/// A torrent was seen again if one of its peers was, and is silent since the last announce by anyone.
+fn together(peers: Vec<Rank>) -> Option<Rank> {
+    let seen_again = peers.iter().any(|&(seen_again, _)| seen_again);
+    let minutes = peers.into_iter().map(|(_, minute)| minute);
+    minutes.max().map(|minute| (seen_again, minute))
+}
+
+fn update(torrent: u32, peer: impl Into<Peer>) -> Call {
+    Call {
+        info_hash: hash(torrent),
+        ..announce(peer, AnnounceEvent::Update, Some(5))
+    }
+}
+
+/// Peers of all kinds by turns.
+fn mixed(number: u16) -> Peer {
+    KINDS[usize::from(number) % KINDS.len()](number)
 }
 
 #[test]
 fn a_flood_of_random_hashes_evicts_no_real_swarm() {
     let mut watched = Watched::new(1000, 100_000);
     for torrent in 0..900 {
-        watched.announce(torrent, 1, START);
-        watched.announce(torrent, 1, after(5));
+        let peer = mixed(torrent as u16);
+        watched.announce(torrent, peer, START);
+        watched.announce(torrent, peer, after(5));
     }
     for torrent in 0..5000 {
-        watched.announce(10_000 + torrent, 1, after(60 + u64::from(torrent) / 100));
+        let peer = mixed(torrent as u16);
+        watched.announce(10_000 + torrent, peer, after(60 + u64::from(torrent) / 100));
     }
     assert_eq!(watched.store.torrents(), 1000);
     for torrent in 0..900 {
-        assert!(watched.holds(&(hash(torrent), v4(1))), "{torrent}");
+        let key = mixed(torrent as u16).key();
+        assert!(watched.holds(&(hash(torrent), key)), "{torrent}");
     }
 }
 
@@ -117,14 +135,14 @@ fn a_flood_of_random_hashes_evicts_no_real_swarm() {
 fn a_flood_of_peers_evicts_at_most_one_that_was_seen_again() {
     let mut watched = Watched::new(1000, 500);
     for peer in 0..500 {
-        watched.announce(1, peer, START);
-        watched.announce(1, peer, after(5));
+        watched.announce(1, mixed(peer), START);
+        watched.announce(1, mixed(peer), after(5));
     }
     for peer in 500..1500 {
-        watched.announce(u32::from(peer % 7), peer, after(60));
+        watched.announce(u32::from(peer % 7), mixed(peer), after(60));
     }
     assert_eq!(watched.store.peers(), 500);
-    let real = (0..500).filter(|&peer| watched.holds(&(hash(1), v4(peer))));
+    let real = (0..500).filter(|&peer| watched.holds(&(hash(1), mixed(peer).key())));
     assert_eq!(real.count(), 499);
 }
 
@@ -138,14 +156,7 @@ fn a_flood_is_told_from_real_peers_in_a_store_of_many_parts() {
     });
     let mut rng = fastrand::Rng::with_seed(5);
     let mut join = |torrent, now| {
-        let announce = Announce {
-            info_hash: hash(torrent),
-            peer_id: PeerId([1; 20]),
-            addr: v4(1),
-            event: AnnounceEvent::Update,
-            left: Some(5),
-        };
-        answer_of(&store, &announce, NONE, now, &mut rng);
+        answer_of(&store, &update(torrent, ws(1)), NONE, now, &mut rng);
     };
     (0..3000).for_each(|torrent| join(torrent, START));
     (0..3000).for_each(|torrent| join(torrent, after(60)));
@@ -161,15 +172,15 @@ fn the_longest_silent_of_a_very_large_swarm_go() {
     let mut watched = Watched::new(1000, 40_000);
     for peer in 0..40_000 {
         let minute = u64::from(peer / 20_000);
-        watched.announce(1, peer, after(minute * 60));
+        watched.announce(1, v4(peer), after(minute * 60));
     }
     for peer in 40_000..41_000 {
-        watched.announce(1, peer, after(180));
+        watched.announce(1, v4(peer), after(180));
     }
     assert!((39_900..=40_000).contains(&watched.store.peers()));
     let peers = watched.store.peers_of(&hash(1));
-    let left: std::collections::BTreeSet<_> = peers.iter().map(|peer| peer.addr).collect();
-    assert!((20_000..41_000).all(|peer| left.contains(&v4(peer))));
+    let left = keys(&peers);
+    assert!(keys((20_000..41_000).map(v4)).is_subset(&left));
 }
 
 #[test]
@@ -179,37 +190,48 @@ fn torrents_kept_for_their_downloads_go_first() {
         ..config()
     });
     let mut rng = fastrand::Rng::with_seed(5);
-    let mut announce = |torrent, event| {
-        let announce = Announce {
+    let mut take = |torrent, event| {
+        let left = u64::from(event == AnnounceEvent::Started);
+        let call = Call {
             info_hash: hash(torrent),
-            peer_id: PeerId([1; 20]),
-            addr: v4(1),
-            event,
-            left: Some(0),
+            ..announce(v4(1), event, Some(left))
         };
-        let announce = Announce {
-            left: Some(u64::from(event == AnnounceEvent::Started)),
-            ..announce
-        };
-        answer_of(&store, &announce, NONE, START, &mut rng);
+        answer_of(&store, &call, NONE, START, &mut rng);
     };
-    announce(1, AnnounceEvent::Started);
-    announce(1, AnnounceEvent::Completed);
-    announce(2, AnnounceEvent::Started);
-    announce(2, AnnounceEvent::Completed);
-    announce(1, AnnounceEvent::Stopped);
-    announce(3, AnnounceEvent::Started);
+    take(1, AnnounceEvent::Started);
+    take(1, AnnounceEvent::Completed);
+    take(2, AnnounceEvent::Started);
+    take(2, AnnounceEvent::Completed);
+    take(1, AnnounceEvent::Stopped);
+    take(3, AnnounceEvent::Started);
     assert_eq!(store.torrents(), 2);
     assert_eq!(store.scrape(&hash(1)), None);
     assert!(store.scrape(&hash(2)).is_some());
 }
 
+/// Whatever form its peers are kept in: both of one kind, or of two.
+#[test]
+fn a_torrent_is_as_recent_as_its_last_announce_by_anyone() {
+    for newcomer in KINDS {
+        let mut watched = Watched::new(2, 1000);
+        for torrent in [1, 2] {
+            watched.announce(torrent, v4(1), START);
+        }
+        watched.announce(1, v4(1), after(60));
+        watched.announce(2, v4(1), after(180));
+        watched.announce(1, newcomer(2), after(300));
+        watched.announce(3, v4(1), after(360));
+        assert!(watched.store.scrape(&hash(1)).is_some());
+        assert_eq!(watched.store.scrape(&hash(2)), None);
+    }
+}
+
 #[test]
 fn ceilings_of_zero_count_as_one() {
     let mut watched = Watched::new(0, 0);
-    watched.announce(1, 1, START);
-    watched.announce(2, 2, START);
-    watched.announce(2, 3, START);
+    watched.announce(1, v4(1), START);
+    watched.announce(2, v4(2), START);
+    watched.announce(2, ws(3), START);
     assert_eq!((watched.store.torrents(), watched.store.peers()), (1, 1));
 }
 
@@ -230,7 +252,7 @@ proptest! {
             }
             let lowest = watched.peers.values().min().copied();
             let before = watched.peers.len();
-            let gone = watched.announce_and_look(torrent, peer, after(secs));
+            let gone = watched.announce_and_look(torrent, mixed(peer), after(secs));
             prop_assert!(watched.peers.len() <= max);
             prop_assert!(gone.len() <= 1 && (gone.is_empty() || before == max));
             for (_, rank) in gone {
@@ -249,11 +271,11 @@ proptest! {
         for (torrent, peer, passed) in steps {
             secs += passed;
             let lowest = watched.lowest_torrent();
-            let gone = watched.announce_and_look(torrent, peer, after(secs));
+            let gone = watched.announce_and_look(torrent, mixed(peer), after(secs));
             prop_assert!(watched.store.torrents() <= max);
             let torrents: std::collections::BTreeSet<_> = gone.iter().map(|&(hash, _)| hash).collect();
             prop_assert!(torrents.len() <= 1);
-            let best = gone.iter().map(|&(_, rank)| rank).max();
+            let best = together(gone.into_iter().map(|(_, rank)| rank).collect());
             prop_assert!(best.is_none() || best == lowest, "{:?}, not {:?}", best, lowest);
         }
     }

@@ -4,12 +4,15 @@ use std::{collections::HashMap, time::Duration};
 
 use tracker::{
     swarm::{
-        Announce, Effect, Outcome, PeerSnapshot, StoreCounts, SwarmConfig, SwarmStats, Wanted,
+        Effect, Outcome, PeerSnapshot, PeerSource, StoreCounts, SwarmConfig, SwarmStats, Wanted,
     },
-    types::{AnnounceEvent, InfoHash, PeerAddr, Timestamp},
+    types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, SocketId, Timestamp},
 };
 
-use crate::support::{Answer, SwarmStore};
+use crate::{
+    answer::Answer,
+    support::{Call, Key, Peer, SwarmStore, count_in},
+};
 
 /// Has no ceilings over all torrents: which of several equals goes there is not laid down.
 pub(crate) struct Model {
@@ -27,12 +30,11 @@ struct ModelSwarm {
 
 impl Model {
     /// Forgets a peer that the real store has let go, which must be one that may go.
-    pub(crate) fn forget_expired(&mut self, info_hash: &InfoHash, addr: PeerAddr, now: Timestamp) {
+    pub(crate) fn forget_expired(&mut self, info_hash: &InfoHash, key: Key, now: Timestamp) {
         let ttl = self.config.peer_ttl;
         let swarm = self.swarms.get_mut(info_hash).expect("a swarm");
-        let position = swarm.peers.iter().position(|(peer, _)| peer.addr == addr);
-        let (_, last) = swarm.peers.remove(position.expect("a peer"));
-        assert!(now.since(last) > ttl, "{addr} went too early");
+        let (_, last) = swarm.take(key).expect("a peer");
+        assert!(now.since(last) > ttl, "{key:?} went too early");
         swarm.empty_since = now;
         self.drop_if_worthless(info_hash);
     }
@@ -68,23 +70,25 @@ impl ModelSwarm {
         self.peers.is_empty() && now.since(self.empty_since) > completed_ttl
     }
 
-    fn announce(&mut self, announce: &Announce, config: &SwarmConfig, now: Timestamp) -> Effect {
-        let position = self
-            .peers
-            .iter()
-            .position(|(peer, _)| peer.addr == announce.addr);
-        let known = position
-            .map(|position| self.peers.remove(position))
+    fn take(&mut self, key: Key) -> Option<(PeerSnapshot, Timestamp)> {
+        let mut peers = self.peers.iter();
+        let position = peers.position(|(peer, _)| Peer::from(peer).key() == key)?;
+        Some(self.peers.remove(position))
+    }
+
+    fn announce(&mut self, call: &Call, config: &SwarmConfig, now: Timestamp) -> Effect {
+        let known = self
+            .take(call.peer.key())
             .filter(|&(_, last)| now.since(last) <= config.peer_ttl);
         if self.peers.is_empty() {
             self.empty_since = now;
         }
         let mut peer = PeerSnapshot {
-            peer_id: announce.peer_id,
-            addr: announce.addr,
-            complete: announce.left == Some(0),
+            peer_id: call.peer.peer_id,
+            source: call.peer.source,
+            complete: call.left == Some(0),
         };
-        let effect = match (known, announce.event) {
+        let effect = match (known, call.event) {
             (None, AnnounceEvent::Stopped) => return Effect::None,
             (Some(_), AnnounceEvent::Stopped) => return Effect::Left,
             (None, _) => {
@@ -99,7 +103,7 @@ impl ModelSwarm {
                 Effect::Completed
             }
             (Some((known, _)), _) => {
-                peer.complete = match announce.left {
+                peer.complete = match call.left {
                     Some(left) => left == 0,
                     None => known.complete,
                 };
@@ -121,36 +125,64 @@ impl SwarmStore for Model {
 
     fn announce(
         &mut self,
-        announce: &Announce,
+        call: &Call,
         wanted: Wanted,
         now: Timestamp,
         rng: &mut fastrand::Rng,
     ) -> Answer {
-        let swarm = self.swarms.entry(announce.info_hash).or_default();
-        let effect = swarm.announce(announce, &self.config, now);
+        let swarm = self.swarms.entry(call.info_hash).or_default();
+        let effect = swarm.announce(call, &self.config, now);
         let stats = swarm.stats();
         let mut peers: Vec<_> = swarm
             .peers
             .iter()
             .map(|&(peer, _)| peer)
-            .filter(|peer| match peer.addr {
-                PeerAddr::V4(_) => wanted.v4,
-                PeerAddr::V6(_) => wanted.v6,
+            .filter(|peer| match (call.peer.source, peer.source) {
+                (PeerSource::Addr(_), PeerSource::Addr(PeerAddr::V4(_))) => wanted.v4,
+                (PeerSource::Addr(_), PeerSource::Addr(PeerAddr::V6(_))) => wanted.v6,
+                (PeerSource::Socket(_), PeerSource::Socket(_)) => peer.peer_id != call.peer.peer_id,
+                _ => false,
             })
             .collect();
         rng.shuffle(&mut peers);
         peers.truncate(wanted.count);
-        self.drop_if_worthless(&announce.info_hash);
+        self.drop_if_worthless(&call.info_hash);
+        let (peers, sockets) = match call.peer.source {
+            PeerSource::Addr(_) => (peers, Vec::new()),
+            PeerSource::Socket(_) => (Vec::new(), peers.iter().map(Peer::from).collect()),
+        };
         Answer {
             outcome: Outcome {
                 complete: stats.complete,
                 incomplete: stats.incomplete,
                 downloaded: stats.downloaded,
-                event: announce.event,
+                event: call.event,
                 effect,
             },
             peers,
+            sockets,
         }
+    }
+
+    fn leave_socket(
+        &mut self,
+        info_hash: &InfoHash,
+        peer_id: PeerId,
+        socket: SocketId,
+        now: Timestamp,
+    ) -> bool {
+        let key = (PeerSource::Socket(socket), Some(peer_id));
+        let Some(swarm) = self.swarms.get_mut(info_hash) else {
+            return false;
+        };
+        if swarm.take(key).is_none() {
+            return false;
+        }
+        if swarm.peers.is_empty() {
+            swarm.empty_since = now;
+        }
+        self.drop_if_worthless(info_hash);
+        true
     }
 
     fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmStats> {
@@ -185,14 +217,13 @@ impl SwarmStore for Model {
 
     fn counts(&self) -> StoreCounts {
         let peers = || self.swarms.values().flat_map(|swarm| &swarm.peers);
-        let is_v4 = |addr| matches!(addr, PeerAddr::V4(_));
-        let peers_v4 = peers().filter(|(peer, _)| is_v4(peer.addr)).count();
-        StoreCounts {
+        let mut counts = StoreCounts {
             torrents: self.swarms.len(),
-            peers_v4,
-            peers_v6: peers().count() - peers_v4,
             seeders: peers().filter(|(peer, _)| peer.complete).count(),
-        }
+            ..StoreCounts::default()
+        };
+        peers().for_each(|(peer, _)| count_in(&mut counts, peer.source));
+        counts
     }
 
     fn swarms(&self) -> Vec<(InfoHash, SwarmStats)> {

@@ -4,26 +4,32 @@ use std::collections::BTreeSet;
 
 use proptest::{collection::vec, prelude::*};
 use tracker::{
-    swarm::{Announce, Store, SwarmConfig, Wanted},
-    types::{AnnounceEvent, PeerAddr, PeerId, Timestamp},
+    swarm::{PeerSnapshot, PeerSource, Store, SwarmConfig, Wanted},
+    types::{AnnounceEvent, PeerAddr, PeerId, SocketId, Timestamp},
 };
 
 use crate::{
     model::Model,
-    support::{START, SwarmStore, config, hash, v4, v6},
+    support::{Call, KINDS, Key, Peer, START, SwarmStore, config, hash, on_socket, v4, v6},
 };
 
 const TORRENTS: u32 = 3;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Announce(Announce, Wanted),
+    Announce(Call, Wanted),
+    /// A socket is closed.
+    Leave {
+        torrent: u32,
+        socket: u64,
+        peer_id: PeerId,
+    },
     /// Many peers at once, so that swarms grow past every change of form.
     Burst {
         torrent: u32,
         first: u16,
         peers: u16,
-        v6: bool,
+        kind: usize,
     },
     Advance {
         secs: u32,
@@ -39,22 +45,33 @@ enum Step {
     },
 }
 
-fn addr() -> impl Strategy<Value = PeerAddr> {
-    (0..60_u16, any::<bool>()).prop_map(|(peer, is_v6)| if is_v6 { v6(peer) } else { v4(peer) })
+/// Few peer ids on few sockets: most ids are on several of them, one on more than an answer makes up for.
+fn socket() -> impl Strategy<Value = (u64, PeerId)> {
+    let id = prop_oneof![1 => Just(0_u8), 2 => 0..8_u8].prop_map(|id| PeerId([id; 20]));
+    (0..30_u64, id)
 }
 
-fn announce() -> impl Strategy<Value = Announce> {
+fn peer() -> impl Strategy<Value = Peer> {
+    let addr = (0..60_u16, any::<bool>())
+        .prop_map(|(peer, is_v6)| if is_v6 { v6(peer) } else { v4(peer) });
+    prop_oneof![
+        (addr, 0..3_u8).prop_map(|(addr, id)| Peer {
+            source: PeerSource::Addr(addr),
+            peer_id: PeerId([id; 20]),
+        }),
+        socket().prop_map(|(socket, peer_id)| on_socket(socket, peer_id)),
+    ]
+}
+
+fn announce() -> impl Strategy<Value = Call> {
     let event =
         (0..5_u32).prop_map(|number| AnnounceEvent::from_udp(number).expect("0 to 4 are events"));
     let left = prop::option::of(0..2_u64);
-    (0..TORRENTS, addr(), event, left, 0..3_u8).prop_map(|(torrent, addr, event, left, id)| {
-        Announce {
-            info_hash: hash(torrent),
-            peer_id: PeerId([id; 20]),
-            addr,
-            event,
-            left,
-        }
+    (0..TORRENTS, peer(), event, left).prop_map(|(torrent, peer, event, left)| Call {
+        info_hash: hash(torrent),
+        peer,
+        event,
+        left,
     })
 }
 
@@ -65,8 +82,10 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => (announce(), wanted()).prop_map(|(announce, wanted)| Step::Announce(announce, wanted)),
-        2 => (0..TORRENTS, 0..60_u16, 1..60_u16, any::<bool>())
-            .prop_map(|(torrent, first, peers, v6)| Step::Burst { torrent, first, peers, v6 }),
+        3 => (0..TORRENTS, socket())
+            .prop_map(|(torrent, (socket, peer_id))| Step::Leave { torrent, socket, peer_id }),
+        2 => (0..TORRENTS, 0..60_u16, 1..60_u16, 0..KINDS.len())
+            .prop_map(|(torrent, first, peers, kind)| Step::Burst { torrent, first, peers, kind }),
         2 => (0..900_u32).prop_map(|secs| Step::Advance { secs }),
         2 => (1..8_usize, 1..40_usize).prop_map(|(steps, budget)| Step::Expire { steps, budget }),
         1 => Just(Step::ExpireAll),
@@ -94,17 +113,26 @@ impl Pair {
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Announce(announce, wanted) => self.announce(&announce, wanted),
+            Step::Leave {
+                torrent,
+                socket,
+                peer_id,
+            } => {
+                let (hash, socket) = (hash(torrent), SocketId(socket));
+                let expected = self.model.leave_socket(&hash, peer_id, socket, self.now);
+                let left = self.store.leave_socket(&hash, peer_id, socket, self.now);
+                assert_eq!(left, expected);
+            }
             Step::Burst {
                 torrent,
                 first,
                 peers,
-                v6: is_v6,
+                kind,
             } => {
                 for peer in first..first + peers {
-                    let announce = Announce {
+                    let announce = Call {
                         info_hash: hash(torrent),
-                        peer_id: PeerId([9; 20]),
-                        addr: if is_v6 { v6(peer) } else { v4(peer) },
+                        peer: KINDS[kind](peer),
                         event: AnnounceEvent::Started,
                         left: Some(u64::from(peer % 3)),
                     };
@@ -140,20 +168,33 @@ impl Pair {
         self.compare();
     }
 
-    fn announce(&mut self, announce: &Announce, wanted: Wanted) {
+    fn announce(&mut self, announce: &Call, wanted: Wanted) {
         let rng = &mut self.rng;
         let answer = SwarmStore::announce(&mut self.store, announce, wanted, self.now, rng);
         let expected = self.model.announce(announce, wanted, self.now, rng);
         assert_eq!(answer.outcome, expected.outcome);
         assert_eq!(answer.peers.len(), expected.peers.len());
-        assert_eq!(answer.addrs().len(), answer.peers.len(), "none twice");
+        answer.keys();
         let known = self.model.peers_of(&announce.info_hash);
         for peer in &answer.peers {
             assert!(known.contains(peer), "{peer:?}");
-            match peer.addr {
-                PeerAddr::V4(_) => assert!(wanted.v4),
-                PeerAddr::V6(_) => assert!(wanted.v6),
+            match peer.source {
+                PeerSource::Addr(PeerAddr::V4(_)) => assert!(wanted.v4),
+                PeerSource::Addr(PeerAddr::V6(_)) => assert!(wanted.v6),
+                PeerSource::Socket(_) => panic!("{peer:?} was handed to an address"),
             }
+        }
+        let known: BTreeSet<_> = known.iter().map(Peer::from).collect();
+        for peer in &answer.sockets {
+            assert!(known.contains(peer), "{peer:?}");
+            assert_ne!(peer.peer_id, announce.peer.peer_id);
+        }
+        let is_namesake =
+            |peer: &&Peer| peer.key().1.is_some() && peer.peer_id == announce.peer.peer_id;
+        if known.iter().filter(is_namesake).count() <= 16 {
+            assert_eq!(answer.sockets.len(), expected.sockets.len());
+        } else {
+            assert!(answer.sockets.len() <= expected.sockets.len());
         }
     }
 
@@ -163,8 +204,9 @@ impl Pair {
             let hash = hash(torrent);
             let left = sorted(&self.store.peers_of(&hash));
             for peer in self.model.peers_of(&hash) {
-                if !left.iter().any(|&(addr, ..)| addr == peer.addr) {
-                    self.model.forget_expired(&hash, peer.addr, self.now);
+                let key = Peer::from(&peer).key();
+                if !left.iter().any(|&(left, ..)| left == key) {
+                    self.model.forget_expired(&hash, key, self.now);
                 }
             }
             if self.store.scrape(&hash).is_none() && self.model.scrape(&hash).is_some() {
@@ -186,10 +228,10 @@ impl Pair {
     }
 }
 
-fn sorted(peers: &[tracker::swarm::PeerSnapshot]) -> BTreeSet<(PeerAddr, PeerId, bool)> {
+fn sorted(peers: &[PeerSnapshot]) -> BTreeSet<(Key, PeerId, bool)> {
     peers
         .iter()
-        .map(|peer| (peer.addr, peer.peer_id, peer.complete))
+        .map(|peer| (Peer::from(peer).key(), peer.peer_id, peer.complete))
         .collect()
 }
 

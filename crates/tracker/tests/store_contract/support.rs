@@ -3,23 +3,32 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use tracker::{
-    swarm::{
-        Announce, Outcome, PeerSink, PeerSnapshot, Run, Store, StoreCounts, SwarmConfig,
-        SwarmStats, Wanted,
+    swarm::{PeerSnapshot, PeerSource, Store, StoreCounts, SwarmConfig, SwarmStats, Wanted},
+    types::{
+        AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp,
     },
-    types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, Timestamp},
 };
+
+use crate::answer::{Answer, answer_of};
 
 /// A store of swarms, as the contract sees it.
 pub(crate) trait SwarmStore {
     fn with(config: SwarmConfig) -> Self;
+    /// Who announces over a WebSocket gets `wanted.count` peers, whatever the families wanted.
     fn announce(
         &mut self,
-        announce: &Announce,
+        call: &Call,
         wanted: Wanted,
         now: Timestamp,
         rng: &mut fastrand::Rng,
     ) -> Answer;
+    fn leave_socket(
+        &mut self,
+        info_hash: &InfoHash,
+        peer_id: PeerId,
+        socket: SocketId,
+        now: Timestamp,
+    ) -> bool;
     fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmStats>;
     fn peers_of(&self, info_hash: &InfoHash) -> Vec<PeerSnapshot>;
     fn remove(&mut self, info_hash: &InfoHash) -> bool;
@@ -36,12 +45,22 @@ impl SwarmStore for Store {
 
     fn announce(
         &mut self,
-        announce: &Announce,
+        call: &Call,
         wanted: Wanted,
         now: Timestamp,
         rng: &mut fastrand::Rng,
     ) -> Answer {
-        answer_of(self, announce, wanted, now, rng)
+        answer_of(self, call, wanted, now, rng)
+    }
+
+    fn leave_socket(
+        &mut self,
+        info_hash: &InfoHash,
+        peer_id: PeerId,
+        socket: SocketId,
+        now: Timestamp,
+    ) -> bool {
+        Self::leave_socket(self, info_hash, peer_id, socket, now)
     }
 
     fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmStats> {
@@ -69,78 +88,61 @@ impl SwarmStore for Store {
     }
 }
 
-/// Everything an announce gave back.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) outcome: Outcome,
-    pub(crate) peers: Vec<PeerSnapshot>,
+/// A peer as it speaks for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Peer {
+    pub(crate) source: PeerSource,
+    pub(crate) peer_id: PeerId,
 }
 
-impl Answer {
-    pub(crate) fn addrs(&self) -> BTreeSet<PeerAddr> {
-        self.peers.iter().map(|peer| peer.addr).collect()
+/// What a peer is known by: an address may change its peer id, a socket has a peer for each.
+pub(crate) type Key = (PeerSource, Option<PeerId>);
+
+impl Peer {
+    pub(crate) fn key(self) -> Key {
+        let is_socket = matches!(self.source, PeerSource::Socket(_));
+        (self.source, is_socket.then_some(self.peer_id))
     }
 }
 
-/// An announce through a sink that holds the store to the order and numbers that it promised.
-pub(crate) fn answer_of(
-    store: &Store,
-    announce: &Announce,
-    wanted: Wanted,
-    now: Timestamp,
-    rng: &mut fastrand::Rng,
-) -> Answer {
-    let mut sink = Collector::default();
-    let outcome = store.announce(announce, wanted, now, rng, &mut sink);
-    assert_eq!(sink.begun, Some(outcome), "begin is called once, with it");
-    assert_eq!((sink.v4, sink.v6), (sink.promised_v4, sink.promised_v6));
-    Answer {
-        outcome,
-        peers: sink.peers,
-    }
-}
-
-#[derive(Default)]
-struct Collector {
-    begun: Option<Outcome>,
-    promised_v4: usize,
-    promised_v6: usize,
-    v4: usize,
-    v6: usize,
-    peers: Vec<PeerSnapshot>,
-}
-
-impl Collector {
-    fn take<A: Copy>(&mut self, run: Run<'_, A>, addr: impl Fn(A) -> PeerAddr) -> usize {
-        assert!(self.begun.is_some(), "begin comes first");
-        assert!(!run.addrs.is_empty());
-        assert_eq!(run.addrs.len(), run.peers.len());
-        for (&own, peer) in run.addrs.iter().zip(run.peers) {
-            self.peers.push(PeerSnapshot {
-                peer_id: peer.peer_id,
-                addr: addr(own),
-                complete: peer.is_seeder(),
-            });
+impl From<PeerAddr> for Peer {
+    fn from(addr: PeerAddr) -> Self {
+        Self {
+            source: PeerSource::Addr(addr),
+            peer_id: PeerId([b'p'; 20]),
         }
-        run.addrs.len()
     }
 }
 
-impl PeerSink for Collector {
-    fn begin(&mut self, outcome: &Outcome, v4: usize, v6: usize) {
-        assert_eq!(self.begun, None, "begin is called once");
-        self.begun = Some(*outcome);
-        (self.promised_v4, self.promised_v6) = (v4, v6);
+impl From<&PeerSnapshot> for Peer {
+    fn from(peer: &PeerSnapshot) -> Self {
+        Self {
+            source: peer.source,
+            peer_id: peer.peer_id,
+        }
     }
+}
 
-    fn v4(&mut self, run: Run<'_, PeerAddrV4>) {
-        assert_eq!(self.v6, 0, "IPv4 comes first");
-        self.v4 += self.take(run, PeerAddr::V4);
-    }
+/// An announce of a peer of any kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) info_hash: InfoHash,
+    pub(crate) peer: Peer,
+    pub(crate) event: AnnounceEvent,
+    pub(crate) left: Option<u64>,
+}
 
-    fn v6(&mut self, run: Run<'_, PeerAddrV6>) {
-        self.v6 += self.take(run, PeerAddr::V6);
-    }
+pub(crate) fn keys(peers: impl IntoIterator<Item = impl Into<Peer>>) -> BTreeSet<Key> {
+    peers.into_iter().map(|peer| peer.into().key()).collect()
+}
+
+/// Counts a peer by its kind.
+pub(crate) fn count_in(counts: &mut StoreCounts, source: PeerSource) {
+    *match source {
+        PeerSource::Addr(PeerAddr::V4(_)) => &mut counts.peers_v4,
+        PeerSource::Addr(PeerAddr::V6(_)) => &mut counts.peers_v6,
+        PeerSource::Socket(_) => &mut counts.peers_ws,
+    } += 1;
 }
 
 pub(crate) const START: Timestamp = Timestamp::from_secs(100_000);
@@ -174,12 +176,32 @@ pub(crate) fn v6(number: u16) -> PeerAddr {
     PeerAddr::V6(PeerAddrV6(bytes))
 }
 
+/// A peer with a socket and a peer id of its own.
+pub(crate) fn ws(number: u16) -> Peer {
+    let mut peer_id = PeerId([b'w'; 20]);
+    peer_id.0[18..].copy_from_slice(&number.to_be_bytes());
+    on_socket(number.into(), peer_id)
+}
+
+pub(crate) fn on_socket(socket: u64, peer_id: PeerId) -> Peer {
+    Peer {
+        source: PeerSource::Socket(SocketId(socket)),
+        peer_id,
+    }
+}
+
+/// Peers of every kind by their numbers.
+pub(crate) const KINDS: [fn(u16) -> Peer; 3] = [
+    |number| v4(number).into(),
+    |number| v6(number).into(),
+    |number| ws(number),
+];
+
 /// An announce for torrent 1.
-pub(crate) fn announce(addr: PeerAddr, event: AnnounceEvent, left: Option<u64>) -> Announce {
-    Announce {
+pub(crate) fn announce(peer: impl Into<Peer>, event: AnnounceEvent, left: Option<u64>) -> Call {
+    Call {
         info_hash: hash(1),
-        peer_id: PeerId([b'p'; 20]),
-        addr,
+        peer: peer.into(),
         event,
         left,
     }
@@ -222,25 +244,39 @@ impl<S: SwarmStore> Fixture<S> {
 
     pub(crate) fn announce(
         &mut self,
-        addr: PeerAddr,
+        peer: impl Into<Peer>,
         event: AnnounceEvent,
         left: Option<u64>,
     ) -> Answer {
-        self.ask(addr, event, left, ALL)
+        self.ask(peer, event, left, ALL)
+    }
+
+    /// The socket of a peer of torrent 1 is closed.
+    pub(crate) fn leave(&mut self, peer: Peer) -> bool {
+        let PeerSource::Socket(socket) = peer.source else {
+            panic!("{peer:?} has no socket");
+        };
+        let now = after(self.secs);
+        self.store.leave_socket(&hash(1), peer.peer_id, socket, now)
     }
 
     pub(crate) fn ask(
         &mut self,
-        addr: PeerAddr,
+        peer: impl Into<Peer>,
         event: AnnounceEvent,
         left: Option<u64>,
         wanted: Wanted,
     ) -> Answer {
         let now = after(self.secs);
-        let announce = announce(addr, event, left);
+        let announce = announce(peer, event, left);
         let answer = self.store.announce(&announce, wanted, now, &mut self.rng);
         assert_eq!(answer.outcome.event, event, "listeners hear what was sent");
         answer
+    }
+
+    /// The peers of torrent 1.
+    pub(crate) fn keys(&self) -> BTreeSet<Key> {
+        keys(&self.store.peers_of(&hash(1)))
     }
 
     /// Seeders, leechers, downloads.

@@ -3,22 +3,28 @@
 use std::thread;
 
 use tracker::{
-    swarm::{Announce, Store, StoreCounts, SwarmConfig},
-    types::{AnnounceEvent, PeerId},
+    swarm::{PeerSource, Store, StoreCounts, SwarmConfig},
+    types::AnnounceEvent,
 };
 
-use crate::support::{ALL, START, SwarmStore, after, answer_of, config, hash, v4, v6};
+use crate::{
+    answer::answer_of,
+    support::{ALL, Call, Peer, START, SwarmStore, after, config, count_in, hash, v4, v6, ws},
+};
 
 const THREADS: u16 = 4;
 
 /// Announces of one thread: its own peers, in swarms that all threads share.
-fn announces(thread: u16, event: AnnounceEvent) -> impl Iterator<Item = Announce> {
+fn announces(thread: u16, event: AnnounceEvent) -> impl Iterator<Item = Call> {
     (0..2000_u16).map(move |number| {
         let peer = thread * 2000 + number;
-        Announce {
+        Call {
             info_hash: hash(u32::from(number % 50)),
-            peer_id: PeerId([1; 20]),
-            addr: if number % 5 == 0 { v6(peer) } else { v4(peer) },
+            peer: match number % 5 {
+                0 => v6(peer).into(),
+                1 => ws(peer),
+                _ => v4(peer).into(),
+            },
             event,
             left: Some(u64::from(number % 4)),
         }
@@ -48,10 +54,7 @@ fn assert_consistent(store: &Store) {
         assert_eq!(peers.len() - seeders, stats.incomplete as usize);
         counted.seeders += seeders;
         for peer in peers {
-            match peer.addr {
-                tracker::types::PeerAddr::V4(_) => counted.peers_v4 += 1,
-                tracker::types::PeerAddr::V6(_) => counted.peers_v6 += 1,
-            }
+            count_in(&mut counted, peer.source);
         }
     }
     assert_eq!(store.counts(), counted);
@@ -69,8 +72,9 @@ fn counts_are_right_after_announces_from_many_threads() {
     let threads = usize::from(THREADS);
     let expected = StoreCounts {
         torrents: 50,
-        peers_v4: threads * 1600,
+        peers_v4: threads * 1200,
         peers_v6: threads * 400,
+        peers_ws: threads * 400,
         seeders: threads * 500,
     };
     assert_eq!(store.counts(), expected);
@@ -97,7 +101,7 @@ fn expiry_ceilings_and_removal_run_beside_announces() {
             // A call may be one over per thread, as its documentation says.
             assert!(store.peers() <= 1000 + usize::from(THREADS));
             assert!(store.torrents() <= 40 + usize::from(THREADS));
-            match step % 50 {
+            match step % 49 {
                 0 => {
                     store.expire(now, 100);
                 }
@@ -105,6 +109,12 @@ fn expiry_ceilings_and_removal_run_beside_announces() {
                     store.remove(&announce.info_hash);
                 }
                 2 => {
+                    if let PeerSource::Socket(socket) = announce.peer.source {
+                        let Peer { peer_id, .. } = announce.peer;
+                        store.leave_socket(&announce.info_hash, peer_id, socket, now);
+                    }
+                }
+                3 => {
                     store.scrape(&announce.info_hash);
                     store.page(step % store.pages());
                 }

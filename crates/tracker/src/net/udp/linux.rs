@@ -10,6 +10,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     ptr,
+    time::Duration,
 };
 
 use socket2::Socket;
@@ -25,6 +26,9 @@ const IDLE_TICK_MS: i32 = 1000;
 /// Longest wait for room in the send buffer, in milliseconds: a stuck interface of one family
 /// must not hold up the other.
 const SEND_TIMEOUT_MS: u64 = 100;
+
+/// Pause after a failure that is not a packet's fault.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// Wakes a loop that sleeps in `poll`.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ pub(super) fn serve(sockets: &Sockets, stop: &Waker, handler: &mut impl Handler)
     for socket in &sockets {
         // Receiving never blocks (MSG_DONTWAIT); sending may, for a while.
         socket.set_nonblocking(false)?;
-        socket.set_write_timeout(Some(std::time::Duration::from_millis(SEND_TIMEOUT_MS)))?;
+        socket.set_write_timeout(Some(Duration::from_millis(SEND_TIMEOUT_MS)))?;
     }
     let mut polled: Vec<libc::pollfd> = sockets
         .iter()
@@ -108,6 +112,8 @@ fn drain(fd: RawFd, batch: &mut Batch, handler: &mut impl Handler) {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
                 ) {
                     handler.error(error);
+                    // `poll` would report the socket again at once.
+                    std::thread::sleep(ERROR_PAUSE);
                 }
                 return;
             }
@@ -217,7 +223,8 @@ impl Batch {
     }
 
     /// Sends what [`Self::answer`] made. A packet that the kernel refuses (no route, a firewall's
-    /// EPERM, no room in time) is skipped: UDP may lose it, and the others must go out.
+    /// EPERM) is skipped: UDP may lose it, and the others must go out. Where there is no room in
+    /// time, the rest is dropped: to wait for each of them would take seconds.
     fn send(&mut self, fd: RawFd) {
         let mut done = 0;
         while done < self.to_send {
@@ -227,8 +234,11 @@ impl Batch {
                 unsafe { libc::sendmmsg(fd, rest.as_mut_ptr(), rest.len() as libc::c_uint, 0) };
             match usize::try_from(sent) {
                 Ok(sent) if sent > 0 => done += sent,
-                _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                _ => done += 1,
+                _ => match io::Error::last_os_error().kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return,
+                    _ => done += 1,
+                },
             }
         }
     }
@@ -258,5 +268,40 @@ fn check(result: libc::c_int) -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    /// Waiting for each packet of the batch would take 64 times as long as for one.
+    #[test]
+    fn no_room_in_the_send_buffer_costs_one_wait() {
+        // A pair whose other end never reads: its buffer gets full, and stays so.
+        let (socket, _unread) =
+            Socket::pair(socket2::Domain::UNIX, socket2::Type::DGRAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        while socket.send(&[0]).is_ok() {}
+        socket.set_nonblocking(false).unwrap();
+        let wait = Duration::from_millis(SEND_TIMEOUT_MS);
+        socket.set_write_timeout(Some(wait)).unwrap();
+        let mut batch = Batch::new();
+        for slot in 0..BATCH {
+            batch.replies[slot].push(0);
+            batch.send_slices[slot] = libc::iovec {
+                iov_base: batch.replies[slot].as_mut_ptr().cast(),
+                iov_len: 1,
+            };
+            batch.send_headers[slot].msg_hdr.msg_iov = &raw mut batch.send_slices[slot];
+            batch.send_headers[slot].msg_hdr.msg_iovlen = 1;
+        }
+        batch.to_send = BATCH;
+        let start = clock::instant();
+        batch.send(socket.as_raw_fd());
+        assert!(start.elapsed() < wait * (BATCH as u32) / 2);
     }
 }

@@ -5,10 +5,12 @@
 //! say to each other (`offer`, `answer`: WebRTC session descriptions) is passed on as the slice that
 //! it came as, never parsed and printed again.
 
+mod client_response;
 mod request;
 mod response;
 mod text;
 
+pub use client_response::{Response, ResponseError, parse_response};
 pub use request::{
     Announce, Answer, MAX_OFFER_ID, Offer, OfferId, Request, RequestError, Scrape, parse_request,
 };

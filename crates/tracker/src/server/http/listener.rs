@@ -128,7 +128,11 @@ pub(super) fn run<S: Service>(
                     tokio::select! {
                         _ = stop.wait_for(|&stop| stop) => return Ok(()),
                         stream = dealt.recv() => match stream {
-                            Some(stream) => spawn(TcpStream::from_std(stream)?),
+                            Some(stream) => match TcpStream::from_std(stream) {
+                                Ok(stream) => spawn(stream),
+                                // No memory to watch it: the others must not end with it.
+                                Err(error) => service.accept_failed(error),
+                            },
                             None => return Ok(()),
                         },
                     }
@@ -254,7 +258,9 @@ async fn serve<S: Service>(
     });
     let connection = http1::Builder::new()
         .keep_alive(true)
-        .pipeline_flush(true)
+        // Not `pipeline_flush`: while a part of the next request is there it holds back all answers,
+        // in a buffer without a limit.
+        .writev(false)
         .half_close(false)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)

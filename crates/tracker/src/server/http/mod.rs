@@ -13,6 +13,7 @@ use self::{
     service::HttpService,
 };
 use super::context::Context;
+use crate::net;
 
 /// Connections that may wait for a busy thread where they are dealt out.
 const DEALT_CAPACITY: usize = 1024;
@@ -32,7 +33,10 @@ impl HttpThread {
         threads: usize,
     ) -> Vec<Self> {
         let options = &context.options;
-        let connections = Connections::new(options.max_connections, options.idle_timeout);
+        // The rest is for the program that we are a guest of.
+        let fair = net::max_descriptors().map_or(usize::MAX, |most| most / 2);
+        let most = options.max_connections.min(fair);
+        let connections = Connections::new(most, options.idle_timeout);
         let thread = |source| Self {
             source,
             connections: Arc::clone(&connections),
