@@ -45,6 +45,8 @@ async function main () {
     const rows = runs.map(summarize)
     results.transports[transport] = { ...settings, goal: GOALS[transport], rows }
     console.log(`\n${table(rows, load.columns)}`)
+    const remark = load.remark?.(rows)
+    if (remark) console.log(remark)
     const { isMet, text } = judge(transport, rows)
     if (!isMet) isAhead = false
     console.log(text)

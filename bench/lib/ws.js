@@ -37,6 +37,9 @@ const COLUMNS = {
   ]
 }
 
+/** From this share of its core on the load may be what held a tracker up. */
+const LOAD_FULL = 0.95
+
 function load (tool) {
   const { sockets, torrents, offers, answer_every: answerEvery } = SETTINGS
   return {
@@ -44,6 +47,7 @@ function load (tool) {
       `and answer every ${answerEvery === 2 ? 'second' : `${answerEvery}th`} offer`,
     settings: { ...SETTINGS, idle: { ...IDLE, seconds: IDLE_S, pingInterval: PING_INTERVAL_MS } },
     columns: COLUMNS,
+    remark,
     measure: (tracker, options) => measure(tool, tracker, options),
     idle: {
       title: `WebSocket: ${whole(IDLE.sockets)} idle sockets in ${IDLE.torrents} torrents, announced once with ${IDLE.offers} offers`,
@@ -53,6 +57,12 @@ function load (tool) {
       line: idleLine
     }
   }
+}
+
+/** What the table cannot be read without, or nothing. */
+function remark (rows) {
+  const held = rows.filter(({ loadCore }) => loadCore.median > LOAD_FULL).map(({ name }) => name)
+  if (held.length > 0) return `The load was at its own limit with: ${held.join(', ')}. Only the figures by CPU say something there.`
 }
 
 /**

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::watch, time};
 use tokio_tungstenite::{
@@ -60,9 +60,12 @@ pub(crate) async fn serve(
     };
     let Ok(Ok(upgraded)) = upgraded else { return };
     // The same type went in.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
         return;
     };
+    let already_read = read_buf.to_vec();
+    // However little is in it, it keeps the 8 KiB alive into which the request was read.
+    drop(read_buf);
     let max_message = place.hub().options().max_message;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -70,8 +73,8 @@ pub(crate) async fn serve(
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message));
     let stream = WebSocketStream::from_partially_read(
-        parts.io.into_inner(),
-        parts.read_buf.to_vec(),
+        io.into_inner(),
+        already_read,
         Role::Server,
         Some(config),
     )

@@ -144,7 +144,8 @@ impl Socket {
     ) -> Option<OfferOf> {
         let mut state = self.lock();
         drop_stale(&mut state.expected, now);
-        let index = state.expected.iter().position(|expected| {
+        // From the back: an answer follows its offer within seconds, and most offers are never answered.
+        let index = state.expected.iter().rposition(|expected| {
             expected.offer_id == *offer_id
                 && expected.offer.info_hash == info_hash
                 && expected.offer.peer_id == peer_id
