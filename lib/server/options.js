@@ -1,6 +1,6 @@
 'use strict'
 
-const net = require('net')
+const net = require('node:net')
 
 const DEFAULT_INTERVAL_MS = 10 * 60 * 1000
 const DEFAULT_PEERS_CACHE_TTL_MS = 20 * 60 * 1000
