@@ -4,6 +4,7 @@ const { emitSafely } = require('../emit')
 const { clientError, trackerError } = require('../errors')
 const { toHex } = require('../hex')
 const Offers = require('./offers')
+const Replies = require('./replies')
 const socketPool = require('./socket-pool')
 const Tracker = require('./tracker')
 const webrtc = require('./webrtc-peer')
@@ -25,9 +26,6 @@ const MAX_INTERVAL = 24 * 60 * 60 * 1000
 
 const REPLY_TIMEOUT = 15 * 1000
 
-/** Announces whose replies are awaited; of a tracker that never answers the oldest are forgotten. */
-const MAX_AWAITED = 64
-
 /** What a tracker may have us warn of per minute. */
 const MAX_WARNINGS = 20
 
@@ -45,8 +43,8 @@ class WebSocketTracker extends Tracker {
   /** Grows when announces whose offers are being made have become pointless. */
   #epoch = 0
   #queue = []
-  #awaiting = []
-  #scraping = []
+  #announces = new Replies(what => this.#timedOut(what))
+  #scrapes = new Replies(what => this.#timedOut(what))
   #inbound = 0
   #offers = new Offers()
   #takesPart = false
@@ -98,7 +96,8 @@ class WebSocketTracker extends Tracker {
     this.#epoch += 1
     this.#offers.clear()
     this.#queue = []
-    for (const reply of [...this.#awaiting.splice(0), ...this.#scraping.splice(0)]) reply.finish()
+    this.#announces.close()
+    this.#scrapes.close()
     socketPool.leave(this.socket)
     this.socket = null
     if (this.#share === null) return cb(null)
@@ -155,7 +154,7 @@ class WebSocketTracker extends Tracker {
     // JSON has no NaN, which is how a client without metadata has it: null would make it a seeder.
     if (opts.left == null || !Number.isFinite(Number(opts.left))) delete params.left
     if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
-    const reply = this.#expectReply(done, opts.event ?? 'update')
+    const reply = this.#announces.expect(done, opts.event ?? 'update', this.#replyTimeout)
     if (opts.event === 'stopped' || opts.event === 'completed') {
       // What was to be said before would come after it, and make the peer come back.
       this.#epoch += 1
@@ -173,8 +172,7 @@ class WebSocketTracker extends Tracker {
   }
 
   #sendAnnounce (params, reply) {
-    if (this.#awaiting.length >= MAX_AWAITED) this.#awaiting.shift().finish(this.#timedOut('update'))
-    this.#awaiting.push(reply)
+    this.#announces.sent(reply)
     this._send(params)
   }
 
@@ -215,10 +213,9 @@ class WebSocketTracker extends Tracker {
   #scrape ({ infoHashes, isList }, done) {
     const binary = infoHashes.map(toBinary)
     const message = this.#message({ action: 'scrape', info_hash: isList ? binary : binary[0] })
-    if (this.#scraping.length >= MAX_AWAITED) this.#scraping.shift().finish(this.#timedOut('scrape'))
     try {
       this.#sent(this.#share.scrape(message, infoHashes))
-      this.#scraping.push(this.#expectReply(done, 'scrape'))
+      this.#scrapes.sent(this.#scrapes.expect(done, 'scrape', this.#replyTimeout))
     } catch (err) {
       // Nothing was sent, and the caller hears of it as of any other failure.
       const failure = trackerError(err.message, 'ERR_TRACKER_REQUEST')
@@ -286,10 +283,10 @@ class WebSocketTracker extends Tracker {
     this.#epoch += 1
     this.#offers.clear()
     const queued = this.#queue.splice(0)
-    const awaiting = [...this.#awaiting.splice(0), ...this.#scraping.splice(0)]
+    const failed = [this.#announces.takeAll(), this.#scrapes.takeAll()]
     if (err !== undefined) emitSafely(this.client, 'warning', err)
     const reason = err ?? this.#notConnected()
-    for (const reply of awaiting) reply.finish(reason)
+    for (const fail of failed) fail(reason)
     for (const { done } of queued) if (!this.destroyed) done?.(reason)
   }
 
@@ -308,7 +305,7 @@ class WebSocketTracker extends Tracker {
     if (failure) {
       const err = trackerError(shown(failure), 'ERR_TRACKER_FAILURE')
       this.#warn(err)
-      return this.#replied(err)
+      return this.#announces.received(err)
     }
     const warning = data['warning message']
     if (warning) this.#warn(trackerError(shown(warning), 'ERR_TRACKER_WARNING'))
@@ -322,7 +319,7 @@ class WebSocketTracker extends Tracker {
     if (data.complete != null) {
       emitSafely(client, 'update', { ...data, announce: this.announceUrl, infoHash: client.infoHash })
     }
-    if (typeof data.peer_id !== 'string' || data.peer_id.length !== 20) this.#replied()
+    if (typeof data.peer_id !== 'string' || data.peer_id.length !== 20) this.#announces.received()
     else if (data.answer) this.#onAnswer(data)
     else if (data.offer) this.#onOffer(data)
   }
@@ -394,52 +391,28 @@ class WebSocketTracker extends Tracker {
   }
 
   #onScrape ({ files }) {
-    const reply = this.#scraping.shift()
     const hashes = Object.keys(files ?? {}).filter(key => key.length === 20)
     if (hashes.length === 0) {
       const err = trackerError('invalid scrape response', 'ERR_TRACKER_RESPONSE')
       this.#warn(err)
-      return reply?.finish(err)
+      return this.#scrapes.received(err)
     }
     for (const key of hashes) {
       if (this.destroyed) return
       const infoHash = Buffer.from(key, 'latin1').hexSlice()
       emitSafely(this.client, 'scrape', { ...files[key], announce: this.announceUrl, infoHash })
     }
-    reply?.finish()
+    this.#scrapes.received()
   }
 
-  // An announce and its reply have nothing in common but their order.
-  #expectReply (done, what) {
-    let timer = null
-    const reply = {
-      finish: err => {
-        clearTimeout(timer)
-        const call = done
-        done = undefined
-        if (!this.destroyed) call?.(err)
-      }
-    }
-    if (done === undefined) return reply
-    timer = setTimeout(() => {
-      for (const list of [this.#awaiting, this.#scraping]) {
-        const at = list.indexOf(reply)
-        if (at >= 0) list.splice(at, 1)
-      }
-      const err = this.#timedOut(what)
-      this.#warn(err)
-      reply.finish(err)
-    }, this.client._requestTimeout ?? REPLY_TIMEOUT)
-    timer.unref()
-    return reply
-  }
-
-  #replied (err) {
-    this.#awaiting.shift()?.finish(err)
+  get #replyTimeout () {
+    return this.client._requestTimeout ?? REPLY_TIMEOUT
   }
 
   #timedOut (what) {
-    return trackerError(`tracker request timed out (${what}) (${this.announceUrl})`, 'ERR_TRACKER_TIMEOUT')
+    const err = trackerError(`tracker request timed out (${what}) (${this.announceUrl})`, 'ERR_TRACKER_TIMEOUT')
+    this.#warn(err)
+    return err
   }
 
   #message (params) {

@@ -1,11 +1,10 @@
-//! WebSockets to trackers: shared, kept up, ended.
+//! `WebSocket`s to trackers: shared, kept up, ended.
+
+#![expect(clippy::unwrap_used, reason = "a panic is a test's report")]
 
 mod client_support;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use client_support::*;
 use futures_util::{SinkExt, StreamExt};
@@ -254,7 +253,6 @@ async fn a_tracker_that_reads_nothing_keeps_nobody() {
     let _stream = tracker.accept().await;
     share.open().await;
     let message = "x".repeat(1 << 20);
-    let begin = Instant::now();
     let mut sent = 0;
     let full = loop {
         match share.handle().send(message.clone()) {
@@ -265,7 +263,6 @@ async fn a_tracker_that_reads_nothing_keeps_nobody() {
     };
     assert_eq!(full, SendError::Full);
     share.closed().await;
-    assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]
