@@ -6,7 +6,7 @@
 const assert = require('node:assert')
 const net = require('node:net')
 const { setImmediate: turn } = require('node:timers/promises')
-const { test, SOCKET_PATHS } = require('./helpers/test')
+const { test } = require('./helpers/test')
 const { nextValue, record } = require('./helpers/events')
 const { announcePath } = require('./helpers/http')
 const { assertWarning, httpPort, randomHex, startServer } = require('./helpers/subjects')
@@ -210,23 +210,21 @@ const HOSTILE_FRAMES = [
   ['a binary frame that claims 4 GiB', frame(OP.binary, '', { length: 2n ** 32n }), { code: [1009] }]
 ]
 
-for (const { name, opts } of SOCKET_PATHS) {
-  for (const [what, bytes, { code }] of HOSTILE_FRAMES) {
-    test(`${name}: ${what} closes the connection, and its peers are gone`, async t => {
-      const server = await start(t, opts)
-      server.on('warning', () => {})
-      const errors = record(server, 'error')
-      const socket = await FrameSocket.open(t, httpPort(server))
-      const infoHash = randomHex()
-      socket.sendJson(announce({ infoHash, peerId: randomHex(), left: 1 }))
-      assert.strictEqual((await socket.nextJson()).incomplete, 1)
-      socket.write(bytes)
-      const closed = await socket.closed
-      if (code) assert.ok(code.includes(closed), `closed with ${closed}`)
-      while (server.ws.clients.size > 0 || server.torrents[infoHash]?.incomplete) await turn()
-      await assertUnharmed(t, server, errors)
-    })
-  }
+for (const [what, bytes, { code }] of HOSTILE_FRAMES) {
+  test(`${what} closes the connection, and its peers are gone`, async t => {
+    const server = await start(t)
+    server.on('warning', () => {})
+    const errors = record(server, 'error')
+    const socket = await FrameSocket.open(t, httpPort(server))
+    const infoHash = randomHex()
+    socket.sendJson(announce({ infoHash, peerId: randomHex(), left: 1 }))
+    assert.strictEqual((await socket.nextJson()).incomplete, 1)
+    socket.write(bytes)
+    const closed = await socket.closed
+    if (code) assert.ok(code.includes(closed), `closed with ${closed}`)
+    while (server.ws.clients.size > 0 || server.torrents[infoHash]?.incomplete) await turn()
+    await assertUnharmed(t, server, errors)
+  })
 }
 
 test('fragments that add up past the limit close the connection', async t => {

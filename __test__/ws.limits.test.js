@@ -1,6 +1,7 @@
 'use strict'
 
 const assert = require('node:assert')
+const { describe } = require('node:test')
 const { setImmediate: turn } = require('node:timers/promises')
 const { test } = require('./helpers/test')
 const { callback, nextValue, record } = require('./helpers/events')
@@ -150,53 +151,56 @@ test('a peer that does not read is found dead, whatever waits for it', async t =
   await untilCount(server, infoHash, 1)
 })
 
-test('pings find a socket that is dead; one that answers stays', async t => {
-  const server = await start(t, { ws: { pingInterval: 700 } })
-  const [infoHash, peerId] = [randomHex(), randomHex()]
-  const alive = await WsPeer.open(t, server)
-  await alive.join(infoHash)
-  const dead = await FrameSocket.open(t, httpPort(server))
-  dead.sendJson(announce({ infoHash, peerId, left: 1 }))
-  const opcodes = []
-  for (let frame; (frame = await dead.next()) !== undefined;) opcodes.push(frame.opcode)
-  assert.deepStrictEqual(opcodes.slice(0, 2), [OP.text, OP.ping])
-  await untilCount(server, infoHash, 1)
-  assert.ok(server.torrents[infoHash].peers.get(alive.peerId))
-  assert.strictEqual((await alive.announce({ infoHash })).incomplete, 1)
-})
+// They wait most of the time, so all of them at once.
+describe('pings and idle time', { concurrency: true }, () => {
+  test('pings find a socket that is dead; one that answers stays', async t => {
+    const server = await start(t, { ws: { pingInterval: 700 } })
+    const [infoHash, peerId] = [randomHex(), randomHex()]
+    const alive = await WsPeer.open(t, server)
+    await alive.join(infoHash)
+    const dead = await FrameSocket.open(t, httpPort(server))
+    dead.sendJson(announce({ infoHash, peerId, left: 1 }))
+    const opcodes = []
+    for (let frame; (frame = await dead.next()) !== undefined;) opcodes.push(frame.opcode)
+    assert.deepStrictEqual(opcodes.slice(0, 2), [OP.text, OP.ping])
+    await untilCount(server, infoHash, 1)
+    assert.ok(server.torrents[infoHash].peers.get(alive.peerId))
+    assert.strictEqual((await alive.announce({ infoHash })).incomplete, 1)
+  })
 
-test('whatever comes in answers a ping', async t => {
-  const server = await start(t, { ws: { pingInterval: 700 } })
-  const socket = await FrameSocket.open(t, httpPort(server))
-  for (const answer of [OP.ping, OP.text, OP.pong]) {
-    let frame
-    do frame = await socket.next(); while (frame && frame.opcode !== OP.ping)
-    assert.ok(frame, 'still open')
-    socket.send(answer, answer === OP.text ? '{}' : '')
-  }
-})
+  test('whatever comes in answers a ping', async t => {
+    const server = await start(t, { ws: { pingInterval: 700 } })
+    const socket = await FrameSocket.open(t, httpPort(server))
+    for (const answer of [OP.ping, OP.text, OP.pong]) {
+      let frame
+      do frame = await socket.next(); while (frame && frame.opcode !== OP.ping)
+      assert.ok(frame, 'still open')
+      socket.send(answer, answer === OP.text ? '{}' : '')
+    }
+  })
 
-test('an idle socket is closed although it answers pings', async t => {
-  const server = await start(t, { ws: { pingInterval: 50, idleTimeout: 200 } })
-  const infoHash = randomHex()
-  const idle = await WsPeer.open(t, server)
-  await idle.join(infoHash)
-  assert.strictEqual(await idle.closed, 1001)
-  await untilCount(server, infoHash, 0)
-})
+  test('an idle socket is closed although it answers pings', async t => {
+    const server = await start(t, { ws: { pingInterval: 50, idleTimeout: 200 } })
+    const infoHash = randomHex()
+    const idle = await WsPeer.open(t, server)
+    await idle.join(infoHash)
+    assert.strictEqual(await idle.closed, 1001)
+    await untilCount(server, infoHash, 0)
+  })
 
-test('the idle timeout does not wait for a ping', async t => {
-  const server = await start(t, { ws: { idleTimeout: 200 } })
-  const idle = await WsPeer.open(t, server)
-  assert.strictEqual(await idle.closed, 1001)
-})
+  test('the idle timeout does not wait for a ping', async t => {
+    const server = await start(t, { ws: { idleTimeout: 200 } })
+    const idle = await WsPeer.open(t, server)
+    assert.strictEqual(await idle.closed, 1001)
+  })
 
-test('a socket that sends messages is not idle', async t => {
-  const server = await start(t, { ws: { idleTimeout: 800 } })
-  const peer = await WsPeer.open(t, server)
-  const until = Date.now() + 1700
-  while (Date.now() < until) await peer.settle()
-  assert.strictEqual((await peer.join(randomHex())).incomplete, 1)
+  test('a socket that sends messages is not idle', async t => {
+    const server = await start(t, { ws: { idleTimeout: 800 } })
+    const peer = await WsPeer.open(t, server)
+    const until = Date.now() + 1700
+    while (Date.now() < until) await peer.settle()
+    assert.strictEqual((await peer.join(randomHex())).incomplete, 1)
+  })
 })
 
 test('only pages of the origins on the list may connect', async t => {
