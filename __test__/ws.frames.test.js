@@ -4,9 +4,11 @@
 // an error reply or a close, and the next peer is served.
 
 const assert = require('node:assert')
+const net = require('node:net')
 const { setImmediate: turn } = require('node:timers/promises')
 const { test, SOCKET_PATHS } = require('./helpers/test')
 const { nextValue, record } = require('./helpers/events')
+const { announcePath } = require('./helpers/http')
 const { assertWarning, httpPort, randomHex, startServer } = require('./helpers/subjects')
 const { FrameSocket, OP, closePayload, frame, handshake } = require('./helpers/websocket-frames')
 const { WsPeer, announce, binary } = require('./helpers/websocket-peer')
@@ -60,6 +62,24 @@ test('frames right behind the handshake are read', async t => {
   const { socket } = await handshake(t, httpPort(server), { then: Buffer.concat([frame(OP.text, scrape), frame(OP.ping, 'x'), frame(OP.text, scrape)]) })
   const opcodes = [await socket.next(), await socket.next(), await socket.next()].map(({ opcode }) => opcode)
   assert.deepStrictEqual(opcodes.sort((a, b) => a - b), [OP.text, OP.text, OP.pong])
+})
+
+test('a connection may ask for pages before it asks for WebSocket', async t => {
+  const server = await start(t)
+  const announcing = announcePath({ infoHash: randomHex(), peerId: randomHex() })
+  const stream = net.connect(httpPort(server), '127.0.0.1')
+  t.after(() => stream.destroy())
+  const get = `GET ${announcing} HTTP/1.1\r\nHost: x\r\n\r\n`
+  const upgrade = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n' +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  // All in one packet: two answers, the handshake's answer, the scrape's.
+  stream.write(Buffer.concat([Buffer.from(get + get + upgrade), frame(OP.text, scrape)]))
+  let text = ''
+  for await (const chunk of stream.setEncoding('latin1')) {
+    text += chunk
+    if (text.includes('"action":"scrape"')) break
+  }
+  assert.match(text, /^HTTP\/1\.1 200 .*HTTP\/1\.1 200 .*HTTP\/1\.1 101 .*s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=.*"action":"scrape"/s)
 })
 
 for (const [what, change, status] of [

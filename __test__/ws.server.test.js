@@ -27,6 +27,16 @@ test('WebSocket is on by default, at the port of HTTP', async t => {
   assert.ok((await bencoded(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }))).has('peers'))
 })
 
+test('a server with WebSocket that is forgotten is collected', async () => {
+  let collected = 0
+  const registry = new FinalizationRegistry(() => { collected += 1 })
+  for (let made = 0; collected === 0; made++) {
+    assert.ok(made < 500, 'no server was collected')
+    registry.register(new Server({ udp: false }))
+    await turn()
+  }
+})
+
 test('without WebSocket a handshake is a request like others', async t => {
   const server = await startServer(t, { udp: false, ws: false })
   server.on('warning', () => {})

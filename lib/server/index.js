@@ -37,16 +37,17 @@ class Server extends EventEmitter {
     this.listening = false
     this.destroyed = false
     this.http = options.http || options.ws ? new Listener() : null
-    this.ws = options.ws ? new WebSocketListener(this, () => this.#native.sockets()) : null
     this.udp4 = options.udp ? new Listener() : null
     this.udp6 = options.udp ? new Listener() : null
     this.udp = this.udp4 ?? undefined
 
     // The engine must not keep a server alive that the program has forgotten; while it listens the
-    // program need not, since `openServers` holds it.
+    // program need not, since `openServers` holds it. No other function here may use `this`: those of
+    // one scope keep alive what any of them uses.
     const self = new WeakRef(this)
     // Not in the ring itself: Node runs up to a thousand of them before it looks at timers and sockets.
     this.#native = new native.NativeServer(options.native, () => setImmediate(() => self.deref()?.#drain()))
+    this.ws = options.ws ? new WebSocketListener(this.http, this.#native) : null
     this.torrents = torrentsView(this.#native)
   }
 

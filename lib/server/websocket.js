@@ -4,17 +4,17 @@
  * The WebSocket part of a server: it shares the HTTP port.
  */
 class WebSocketListener {
-  #server
+  #http
 
-  constructor (server, count) {
-    this.#server = server
+  constructor (http, native) {
+    this.#http = http
     // Of `ws`'s server the part that programs show: how many there are.
-    this.clients = Object.defineProperty({}, 'size', { get: count, enumerable: true })
+    this.clients = Object.defineProperty({}, 'size', { get: () => native.sockets(), enumerable: true })
   }
 
   /** `{ address, family, port }` while it listens, else null. */
   address () {
-    return this.#server.http.address()
+    return this.#http.address()
   }
 }
 

@@ -1,6 +1,13 @@
 //! A connection's task: frames in, frames out, pings, the end.
 
-use std::{cell::RefCell, ops::ControlFlow, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Parts};
@@ -27,7 +34,7 @@ use super::{
 };
 use crate::{
     clock,
-    server::{context::Context, events::Event},
+    server::{context::Context, running::panicked},
 };
 
 /// What is allocated for reading, per connection; a longer message grows it for a while. The
@@ -167,7 +174,7 @@ impl Session {
         match frame {
             Some(Ok(Message::Text(text))) => {
                 self.last_message = time::Instant::now();
-                self.message(&text).await;
+                return self.message(&text).await;
             }
             Some(Ok(Message::Binary(_))) => {
                 self.last_message = time::Instant::now();
@@ -183,12 +190,21 @@ impl Session {
         ControlFlow::Continue(())
     }
 
-    async fn message(&mut self, text: &Utf8Bytes) {
+    async fn message(&mut self, text: &Utf8Bytes) -> ControlFlow<Ended> {
         let now = clock::timestamp();
-        let event: Option<Event> = self.relay.message(text, now, &mut self.rng.borrow_mut());
-        if let Some(event) = event {
-            self.context.events.append(event).await;
+        // As for HTTP: a bug that one peer found is reported, and the peer still leaves its swarms.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.relay.message(text, now, &mut self.rng.borrow_mut())
+        }));
+        match result {
+            Ok(Some(event)) => self.context.events.append(event).await,
+            Ok(None) => {}
+            Err(panic) => {
+                self.context.events.fail(panicked(&*panic));
+                return ControlFlow::Break(Ended::Close(CloseCode::Error, "internal error"));
+            }
         }
+        ControlFlow::Continue(())
     }
 
     /// Writes all that waits, in as few system calls as it takes. A peer that does not take it in
