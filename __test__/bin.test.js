@@ -152,7 +152,8 @@ test('a second signal ends it at once', needsSignals, async t => {
   child.kill('SIGINT')
   child.kill('SIGTERM')
   const { code } = await child.ended
-  assert.strictEqual(code, 128 + 15)
+  // Of two signals that are pending together either may be handled first.
+  assert.ok([128 + 2, 128 + 15].includes(code), `code ${code}`)
 })
 
 test('a taken port is one line that says what to do', async t => {
