@@ -22,7 +22,8 @@ const run = (t, ...args) => start(t, process.execPath, [COMMAND, ...args])
 async function tracker (t, ...args) {
   const child = run(t, '-p', '0', ...args)
   // The lines of a start come in one go, so the last one of those expected will do.
-  await child.line(args.includes('--http') ? /HTTP tracker: .*\n/ : /UDP tracker: .*\n/)
+  const last = args.includes('--http') ? 'HTTP' : args.includes('--udp') ? 'UDP' : 'WebSocket'
+  await child.line(new RegExp(`${last} tracker: .*\n`))
   const port = regexp => Number(child.output.match(regexp)?.[1])
   return { child, httpPort: port(/HTTP tracker: .*:(\d+)\/announce/), udpPort: port(/UDP tracker: .*:(\d+)\n/) }
 }
@@ -49,18 +50,27 @@ for (const flag of ['-h', '--help']) {
     const { code, stdout, stderr } = await run(t, flag).ended
     assert.strictEqual(code, 0)
     assert.strictEqual(stderr, '')
-    for (const name of ['port', 'http-hostname', 'udp-hostname', 'udp6-hostname', 'http', 'udp', 'interval',
+    for (const name of ['port', 'http-hostname', 'udp-hostname', 'udp6-hostname', 'http', 'udp', 'ws', 'interval',
       'trust-proxy', 'quiet', 'silent', 'version', 'help']) {
       assert.match(stdout, new RegExp(`^ .*--${name}\\b`, 'm'))
     }
-    assert.doesNotMatch(stdout, /--(?:ws|stats)\b/)
+    assert.doesNotMatch(stdout, /--stats\b/)
   })
 }
 
 test('the first lines tell the announce URLs', async t => {
   const { child, httpPort } = await tracker(t, '--http', '--udp-hostname', '127.0.0.1')
   assert.match(child.output, new RegExp(`^${ISO} HTTP tracker: http://(?:localhost|0\\.0\\.0\\.0):${httpPort}/announce\n`))
-  assert.doesNotMatch(child.output, /UDP/)
+  assert.doesNotMatch(child.output, /UDP|WebSocket/)
+})
+
+test('--ws starts the WebSocket tracker alone', async t => {
+  const { child } = await tracker(t, '--ws')
+  const [, port] = /WebSocket tracker: ws:\/\/localhost:(\d+)\n/.exec(child.output) ?? []
+  assert.ok(port, child.output)
+  assert.doesNotMatch(child.output, /HTTP|UDP/)
+  const { status } = await fetch(`http://localhost:${port}/announce`)
+  assert.strictEqual(status, 404)
 })
 
 test('a line is printed for each event of a peer, over HTTP and UDP', async t => {
@@ -77,7 +87,7 @@ test('a line is printed for each event of a peer, over HTTP and UDP', async t =>
 
 test('--udp starts the UDP tracker alone', async t => {
   const { child, udpPort } = await tracker(t, '--udp')
-  assert.doesNotMatch(child.output, /HTTP/)
+  assert.doesNotMatch(child.output, /HTTP|WebSocket/)
   const udp = await UdpPeer.open(t, udpPort)
   await udp.connect()
 })
@@ -166,8 +176,6 @@ test('a taken port is one line that says what to do', async t => {
 })
 
 test('flags of what is not there yet say so', async t => {
-  assert.match(await failure(t, '--ws'), /^WebSocket trackers are not in this version/)
-  assert.match(await failure(t, '--http', '--ws', '-p', '0'), /^WebSocket trackers are not in this version/)
   assert.match(await failure(t, '--stats'), /^statistics pages are not in this version/)
 })
 

@@ -27,8 +27,8 @@ const OPTIONS = {
 
 const HELP = `Usage: bittorrent-tracker [options]
 
-Runs a BitTorrent tracker over HTTP and UDP until it gets SIGINT or SIGTERM.
---http or --udp alone starts that one only.
+Runs a BitTorrent tracker over HTTP, UDP and WebSocket until it gets SIGINT or SIGTERM.
+With some of --http, --udp and --ws only those are started.
 
   -p, --port <number>         port of all trackers, 0 for any free ones (default: 8000)
       --http-hostname <host>  address of the HTTP tracker (default: all)
@@ -36,6 +36,7 @@ Runs a BitTorrent tracker over HTTP and UDP until it gets SIGINT or SIGTERM.
       --udp6-hostname <host>  IPv6 address of the UDP tracker (default: all)
       --http                  start the HTTP tracker
       --udp                   start the UDP tracker
+      --ws                    start the WebSocket tracker (WebTorrent)
       --interval <ms>         time between a peer's announces (default: 600000)
       --trust-proxy           take peers' addresses from the X-Forwarded-For header
   -q, --quiet                 print errors only
@@ -60,7 +61,6 @@ function main () {
   }
   if (flags.version) return console.log(version)
   if (flags.help) return console.log(HELP)
-  if (flags.ws) return fail(flags, 'WebSocket trackers are not in this version yet: leave out --ws')
   if (flags.stats) return fail(flags, 'statistics pages are not in this version yet: leave out --stats')
   if (!isPort(flags.port)) return fail(flags, '--port must be a number from 0 to 65535')
   try {
@@ -73,10 +73,11 @@ function main () {
 
 function run (flags) {
   const { Server } = require('..')
-  const all = !flags.http && !flags.udp
+  const all = isAll(flags)
   const server = new Server({
     http: all || Boolean(flags.http),
     udp: all || Boolean(flags.udp),
+    ws: all || Boolean(flags.ws),
     interval: flags.interval,
     trustProxy: flags['trust-proxy']
   })
@@ -84,7 +85,7 @@ function run (flags) {
     if (server.listening) return logError(flags, err.message)
     fail(flags, [err.message, ADVICE[err.code]].filter(Boolean).join('; '))
   })
-  if (!flags.quiet && !flags.silent) logEvents(server)
+  if (!flags.quiet && !flags.silent) logEvents(server, flags)
   server.listen(flags.port, {
     http: flags['http-hostname'],
     udp: flags['udp-hostname'],
@@ -93,12 +94,14 @@ function run (flags) {
   closeOnSignals(server)
 }
 
-function logEvents (server) {
+function logEvents (server, flags) {
   server.on('listening', () => {
-    const { http, udp4, udp6 } = server
-    if (http?.address()) log(`HTTP tracker: http://${authority(http)}/announce`)
+    const { http, udp4, udp6, ws } = server
+    // WebSocket alone opens the HTTP port too.
+    if (flags.http || isAll(flags)) log(`HTTP tracker: http://${authority(http)}/announce`)
     if (udp4?.address()) log(`UDP tracker: udp://${authority(udp4)}`)
     if (udp6?.address()) log(`UDP6 tracker: udp://${authority(udp6)}`)
+    if (ws !== null) log(`WebSocket tracker: ws://${authority(ws)}`)
   })
   for (const event of ['start', 'stop', 'complete', 'update']) {
     server.on(event, addr => log(`${event}: ${addr}`))
@@ -123,6 +126,11 @@ function closeOnSignals (server) {
       server.close()
     })
   }
+}
+
+// None named means all.
+function isAll ({ http, udp, ws }) {
+  return !http && !udp && !ws
 }
 
 function isPort (text) {
