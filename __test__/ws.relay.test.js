@@ -409,6 +409,20 @@ test('an announce without offers, with none, or with null', async t => {
   assert.deepStrictEqual(await b.settle(), [{ action: 'announce', peer_id: binary(a.peerId), info_hash: binary(infoHash) }])
 })
 
+test('an announce whose values JavaScript cannot turn into numbers reaches the listeners like any other', async t => {
+  const server = await start(t)
+  const events = record(server, 'start', 'warning')
+  const peer = await WsPeer.open(t, server)
+  const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+  for (const left of ['{"valueOf":1,"toString":1}', deep, '{"__proto__":null}', 'true', '[0]']) {
+    const message = JSON.stringify(announce({ infoHash: randomHex(), peerId: peer.peerId, event: 'started', left: 'LEFT' }))
+    assert.strictEqual((await peer.ask(message.replace('"LEFT"', left))).incomplete, 1)
+  }
+  await events.count('start', 5)
+  for (const [, params] of events.of('start')) assert.strictEqual(params.left, Infinity)
+  assert.deepStrictEqual(events.of('warning'), [])
+})
+
 test('`left` makes a seeder of who says 0, and nobody else', async t => {
   const server = await start(t)
   const peer = await WsPeer.open(t, server)

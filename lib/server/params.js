@@ -77,9 +77,11 @@ exports.wsParams = function wsParams (message, socket, request, maxNumwant) {
   for (const key of ['info_hash', 'peer_id', 'to_peer_id']) {
     if (typeof params[key] === 'string') params[key] = Buffer.from(params[key], 'latin1').toString('hex')
   }
-  const left = params.left === null || params.left === '' ? NaN : Number(params.left)
+  // Anything else is unknown, as to the engine: an object may throw where a number is asked of it.
+  const isCount = typeof params.left === 'number' || (typeof params.left === 'string' && params.left !== '')
+  const left = isCount ? Number(params.left) : NaN
   params.left = Number.isNaN(left) ? Infinity : left
-  params.numwant = Math.min(Number(params.offers?.length) || 0, maxNumwant)
+  params.numwant = Math.min(Array.isArray(params.offers) ? params.offers.length : 0, maxNumwant)
   params.compact = -1
   params.ip = request.ip
   params.port = request.remotePort
