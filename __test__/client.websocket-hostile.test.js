@@ -295,7 +295,12 @@ test('deep and strange JSON does no harm', async t => {
     `{"action":"announce","info_hash":${hash},"peer_id":${JSON.stringify('p'.repeat(20))},"answer":{"type":"answer","sdp":"x"},"offer_id":"__proto__"}`,
     `{"action":"announce","info_hash":${hash},"peer_id":${JSON.stringify('p'.repeat(20))},"offer":{"type":"answer","sdp":"x"},"offer_id":"x"}`,
     `{"action":"announce","info_hash":${hash},"peer_id":${JSON.stringify('p'.repeat(20))},"offer":{"candidate":{},"renegotiate":true}}`,
+    `{"action":"announce","info_hash":${hash},"interval":{"valueOf":1,"toString":1}}`,
+    `{"action":"announce","info_hash":${hash},"min interval":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
+    `{"action":"announce","info_hash":${hash},"failure reason":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
+    `{"action":"announce","info_hash":${hash},"warning message":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
     '["announce",1,2,3,4,5,6]',
+    `["announce",${hash},1,2,3,4,5,6]`,
     '{"action":"announce","info_hash":["a"],"failure reason":0}',
     '{"action":"scrape","files":[[]]}'
   ]

@@ -325,6 +325,8 @@ class WebSocketTracker extends Tracker {
   }
 
   #onInterval (seconds) {
+    // An object may throw where a number is asked of it.
+    if (typeof seconds === 'object') return
     const ms = Number(seconds) * 1000
     if (!(ms > 0) || this.destroyed || this.client._fixedInterval) return
     this.setInterval(Math.min(Math.max(ms, this.client._minInterval ?? MIN_INTERVAL), MAX_INTERVAL))
@@ -457,8 +459,13 @@ function toBinary (infoHash) {
   return Buffer.from(infoHash, 'hex').latin1Slice()
 }
 
+// What is nested deeper than the stack is not shown.
 function shown (value) {
-  return String(typeof value === 'object' ? JSON.stringify(value) : value).slice(0, MAX_TEXT)
+  try {
+    return String(typeof value === 'object' ? JSON.stringify(value) : value).slice(0, MAX_TEXT)
+  } catch {
+    return 'Invalid tracker response'
+  }
 }
 
 module.exports = WebSocketTracker
