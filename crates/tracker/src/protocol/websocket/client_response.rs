@@ -3,7 +3,10 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::{self, Chars};
+use super::{
+    object::Object,
+    text::{self, Chars},
+};
 use crate::types::{InfoHash, PeerId};
 
 /// A message from a tracker, as far as it has to be known to hand it to the right client.
@@ -55,7 +58,8 @@ pub enum ResponseError {
 
 /// Reads a tracker's message.
 pub fn parse_response(message: &str) -> Result<Response, ResponseError> {
-    let envelope: Envelope<'_> = serde_json::from_str(message).map_err(|_| ResponseError::Json)?;
+    let Object(envelope): Object<Envelope<'_>> =
+        serde_json::from_str(message).map_err(|_| ResponseError::Json)?;
     let info_hash = id(envelope.info_hash).map(InfoHash);
     if info_hash.is_none()
         && let Some(reason) = envelope
@@ -224,6 +228,7 @@ mod tests {
             "",
             "null",
             "[]",
+            &format!(r#"["announce","{A}",null,null,null,null,null]"#),
             "7",
             "{",
             "{}x",

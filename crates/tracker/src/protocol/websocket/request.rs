@@ -1,7 +1,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::{self, Chars};
+use super::{
+    object::Object,
+    text::{self, Chars},
+};
 use crate::types::{AnnounceEvent, InfoHash, PeerId};
 
 /// The longest offer id, in bytes. Real ones have 20.
@@ -100,7 +103,7 @@ pub enum RequestError {
 
 /// Reads a message. Of `offers`, those past `max_offers` are left out.
 pub fn parse_request(message: &str, max_offers: usize) -> Result<Request<'_>, RequestError> {
-    let envelope: Envelope<'_> =
+    let Object(envelope): Object<Envelope<'_>> =
         serde_json::from_str(message).map_err(|error| RequestError::Json(error.to_string()))?;
     match raw(envelope.action) {
         Some("\"announce\"") => parse_announce(&envelope, max_offers),
@@ -195,12 +198,12 @@ fn parse_offers(raw: Option<&str>, max_offers: usize) -> Result<Vec<Offer<'_>>, 
     let Some(raw) = raw else {
         return Ok(Vec::new());
     };
-    let offers: Vec<RawOffer<'_>> =
+    let offers: Vec<Object<RawOffer<'_>>> =
         serde_json::from_str(raw).map_err(|_| RequestError::InvalidOffers)?;
     offers
         .into_iter()
         .take(max_offers)
-        .map(|offer| {
+        .map(|Object(offer)| {
             Ok(Offer {
                 offer: offer.offer.map(RawValue::get),
                 offer_id: parse_offer_id(offer.offer_id.map(RawValue::get))?,
@@ -373,6 +376,10 @@ mod tests {
         for (message, error) in [
             (announce(",\"offers\":[null]"), RequestError::InvalidOffers),
             (announce(",\"offers\":{}"), RequestError::InvalidOffers),
+            (
+                announce(",\"offers\":[[{},\"x\"]]"),
+                RequestError::InvalidOffers,
+            ),
             (announce(",\"offers\":\"abc\""), RequestError::InvalidOffers),
             (
                 announce(",\"offers\":[{\"offer_id\":1}]"),
@@ -395,7 +402,18 @@ mod tests {
         ] {
             assert_eq!(parse(&message), Err(error), "{message}");
         }
-        for message in ["", "null", "[]", "{", "7", "{\"action\":1,\"action\":2}"] {
+        // The keys of an announce as a list, in their order.
+        let list =
+            format!(r#"["announce","{ID}","{ID}","{ID}","x","started",1,null,[]]"#);
+        for message in [
+            "",
+            "null",
+            "[]",
+            "{",
+            "7",
+            "{\"action\":1,\"action\":2}",
+            &list,
+        ] {
             assert!(
                 matches!(parse(message), Err(RequestError::Json(_))),
                 "{message}"
