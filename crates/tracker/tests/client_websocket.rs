@@ -228,6 +228,25 @@ async fn whoever_is_new_does_not_wait_for_the_failures_of_others() {
 }
 
 #[tokio::test]
+async fn who_had_joined_before_a_loss_waits_the_whole_time() {
+    let tracker = Tracker::bind().await;
+    let engine = engine();
+    let mut target = tracker.target();
+    target.timing.reconnect_jitter = Duration::from_secs(100_000);
+    let mut first = Share::join(&engine, &target, b'a');
+    let stream = tracker.accept().await;
+    first.open().await;
+    let mut second = Share::join(&engine, &target, b'b');
+    second.open().await;
+    drop(stream);
+    let (_, _, delay) = first.down().await;
+    // But for one in a thousand runs.
+    assert!(delay > Duration::from_secs(60));
+    let attempt = tokio::time::timeout(10 * target.timing.reconnect_min, tracker.listener.accept());
+    assert!(attempt.await.is_err(), "the wait was cut short");
+}
+
+#[tokio::test]
 async fn leaving_ends_an_attempt_and_a_wait() {
     let tracker = Tracker::bind().await;
     let engine = engine();

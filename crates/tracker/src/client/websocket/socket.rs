@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -112,6 +113,13 @@ impl Socket {
         }
         self.joined.notify_one();
         Some(id)
+    }
+
+    /// Who has joined so far has shared the fate of the connection, or of the attempt: they are no
+    /// reason to hurry with the next. All clients of a tracker that was restarted would come at once.
+    pub(super) fn forget_joined(&self) {
+        // Takes what `join` may have left for whoever waits.
+        pin!(self.joined.notified()).enable();
     }
 
     pub(super) fn leave(&self, info_hash: &InfoHash, id: u64) {

@@ -51,6 +51,7 @@ impl Task {
                 End::Failed(error) => Some(error),
             };
             let delay = delay(retries, &self.timing, &mut rng);
+            self.socket.forget_joined();
             self.socket.set_down(error, retries, delay);
             tokio::select! {
                 () = self.socket.ended() => return,
