@@ -6,6 +6,7 @@ const { setImmediate: turn } = require('node:timers/promises')
 const { test } = require('./helpers/test')
 const { callback, nextValue, record } = require('./helpers/events')
 const { announcePath, bencoded } = require('./helpers/http')
+const { ROOT, start: startProgram } = require('./helpers/processes')
 const { assertWarning, httpPort, randomHex, startServer } = require('./helpers/subjects')
 const { FrameSocket, OP, handshake } = require('./helpers/websocket-frames')
 const { WsPeer, announce, binary, counts, makeOffers, settleAll, untilCount } = require('./helpers/websocket-peer')
@@ -85,6 +86,18 @@ test('sockets in all: one more is refused with 503 until one leaves', async t =>
   await first.close()
   while (server.ws.clients.size > 1) await turn()
   assert.strictEqual((await handshake(t, httpPort(server))).status, 101)
+})
+
+test('sockets in all: no more than half of the descriptors that the program may have', {
+  skip: process.platform !== 'linux' && 'the limit is read from /proc'
+}, async t => {
+  const child = startProgram(t, '/bin/sh', ['-c', 'ulimit -n 256 && exec "$0" -e "$1" "$2"', process.execPath, `
+    const { Server } = require(process.argv[1])
+    const server = new Server({ udp: false, ws: true })
+    server.listen(0, '127.0.0.1', () => console.log('port', server.http.address().port))`, ROOT])
+  const port = Number(/\d+/.exec(await child.line(/port \d+/))[0])
+  for (let i = 0; i < 128; i++) assert.strictEqual((await handshake(t, port)).status, 101)
+  assert.strictEqual((await handshake(t, port)).status, 503)
 })
 
 test('sockets per address: one more is refused with 429, also through a proxy', async t => {

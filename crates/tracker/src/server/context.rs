@@ -5,7 +5,7 @@ use super::{
     proxy::TrustProxy,
     websocket::{Hub, WebSocketOptions},
 };
-use crate::tracker::Tracker;
+use crate::{net, tracker::Tracker};
 
 /// What all threads of a server share.
 pub(super) struct Context {
@@ -41,9 +41,17 @@ impl Context {
             interval_secs,
             min_interval_secs,
             websocket_interval_secs: wire_secs(websocket_interval),
-            hub: websocket.map(Hub::new),
+            hub: websocket.map(|options| Hub::new(within_descriptors(options))),
         }
     }
+}
+
+/// WebSockets may take half of all descriptors: there are HTTP connections as well, and the program
+/// that we are a guest of.
+fn within_descriptors(mut options: WebSocketOptions) -> WebSocketOptions {
+    let fair = net::max_descriptors().map_or(usize::MAX, |most| most / 2);
+    options.max_sockets = options.max_sockets.min(fair);
+    options
 }
 
 /// An interval as it is sent: a part of a second counts as one, as in the original. Never 0, which

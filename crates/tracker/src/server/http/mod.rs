@@ -33,8 +33,9 @@ impl HttpThread {
         threads: usize,
     ) -> Vec<Self> {
         let options = &context.options;
-        // The rest is for the program that we are a guest of.
-        let fair = net::max_descriptors().map_or(usize::MAX, |most| most / 2);
+        // The rest is for the program that we are a guest of, and WebSockets may take half of all.
+        let part = if context.hub.is_some() { 4 } else { 2 };
+        let fair = net::max_descriptors().map_or(usize::MAX, |most| most / part);
         let most = options.max_connections.min(fair);
         let connections = Connections::new(most, options.idle_timeout);
         let thread = |source| Self {

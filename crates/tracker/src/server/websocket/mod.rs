@@ -31,7 +31,8 @@ pub struct WebSocketOptions {
     pub max_offers: usize,
     /// Torrents and peer ids that one socket may announce; more are refused.
     pub max_info_hashes: usize,
-    /// Most sockets; more are refused with status 503.
+    /// Most sockets, and no more than half of the descriptors that the process may have; more are
+    /// refused with status 503.
     pub max_sockets: usize,
     /// Most sockets of one IPv4 address or IPv6 /64; more are refused with status 429. `None` for
     /// 1000, and no limit for this machine itself, where a reverse proxy may be.
