@@ -403,8 +403,7 @@ mod tests {
             assert_eq!(parse(&message), Err(error), "{message}");
         }
         // The keys of an announce as a list, in their order.
-        let list =
-            format!(r#"["announce","{ID}","{ID}","{ID}","x","started",1,null,[]]"#);
+        let list = format!(r#"["announce","{ID}","{ID}","{ID}","x","started",1,null,[]]"#);
         for message in [
             "",
             "null",

@@ -35,6 +35,8 @@ pub(crate) struct Hub {
 pub(crate) struct Place {
     hub: Arc<Hub>,
     network: IpAddr,
+    /// The socket that fills it, until that is closed.
+    socket: Option<SocketId>,
 }
 
 impl Hub {
@@ -68,6 +70,7 @@ impl Hub {
         let place = Place {
             hub: Arc::clone(self),
             network,
+            socket: None,
         };
         let most = match self.options.max_sockets_per_ip {
             Some(most) => most,
@@ -112,10 +115,11 @@ impl Hub {
 
 impl Place {
     /// Makes the socket that fills the place.
-    pub(super) fn open(&self, origin: Origin) -> Arc<Socket> {
+    pub(super) fn open(&mut self, origin: Origin) -> Arc<Socket> {
         let id = SocketId(self.hub.next.fetch_add(1, Ordering::Relaxed));
         let socket = Arc::new(Socket::new(id, origin, self.hub.options.max_queue));
         self.hub.sockets.insert(id, Arc::clone(&socket));
+        self.socket = Some(id);
         socket
     }
 
@@ -123,13 +127,18 @@ impl Place {
         &self.hub
     }
 
-    pub(super) fn closed(&self, id: SocketId) {
-        self.hub.sockets.remove(&id);
+    /// Nothing more is to be sent to the socket. The place is still taken.
+    pub(super) fn closed(&mut self) {
+        if let Some(id) = self.socket.take() {
+            self.hub.sockets.remove(&id);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        // Where a panic has ended the session, or its whole thread.
+        self.closed();
         self.hub.open.fetch_sub(1, Ordering::Relaxed);
         if let Entry::Occupied(mut entry) = self.hub.per_ip.entry(self.network) {
             *entry.get_mut() -= 1;
@@ -180,6 +189,16 @@ mod tests {
             2,
             "what was refused or has left is not kept"
         );
+    }
+
+    #[test]
+    fn a_socket_is_gone_with_its_place() {
+        let hub = hub(WebSocketOptions::default());
+        let mut place = hub.enter([127, 0, 0, 1].into()).unwrap();
+        let socket = place.open(Origin::of_test());
+        assert!(hub.get(socket.id).is_some());
+        drop(place);
+        assert!(hub.get(socket.id).is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     socket::{OfferOf, Socket},
 };
 use crate::{
+    clock,
     protocol::websocket::{self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape},
     server::{
         context::Context,
@@ -285,6 +286,13 @@ impl Refused {
     }
 }
 
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Where a panic has ended the session, or its whole thread.
+        self.leave(clock::timestamp());
+    }
+}
+
 /// Who gets an announce's offers.
 struct Targets {
     outcome: Option<Outcome>,
@@ -298,5 +306,43 @@ impl SocketSink for Targets {
 
     fn peer(&mut self, socket: SocketId, peer_id: PeerId) {
         self.peers.push((socket, peer_id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        server::{
+            context::ServerOptions,
+            events::{EventQueue, EventSink},
+            websocket::{Origin, WebSocketOptions},
+        },
+        tracker::{Tracker, TrackerConfig},
+    };
+
+    struct Deaf;
+
+    impl EventSink for Deaf {
+        fn ring(&self) {}
+    }
+
+    #[test]
+    fn peers_leave_with_their_session_however_it_ends() {
+        let tracker = Arc::new(Tracker::new(TrackerConfig::default()));
+        let events = Arc::new(EventQueue::new(Box::new(Deaf)));
+        let options = ServerOptions::default();
+        let context = Arc::new(Context::new(Arc::clone(&tracker), events, options));
+        let hub = Hub::new(WebSocketOptions::default());
+        let mut place = hub.enter([192, 0, 2, 1].into()).unwrap();
+        let socket = place.open(Origin::of_test());
+        let mut relay = Relay::new(context, hub, socket);
+        let id = "a".repeat(20);
+        let message = format!(r#"{{"action":"announce","info_hash":"{id}","peer_id":"{id}"}}"#);
+        let mut rng = fastrand::Rng::with_seed(1);
+        relay.message(&message, Timestamp::from_secs(1), &mut rng);
+        assert_eq!(tracker.store().peers(), 1);
+        drop(relay);
+        assert_eq!(tracker.store().peers(), 0);
     }
 }

@@ -56,7 +56,7 @@ type Stream = WebSocketStream<TcpStream>;
 pub(crate) async fn serve(
     upgrade: OnUpgrade,
     origin: Origin,
-    place: Place,
+    mut place: Place,
     context: Arc<Context>,
     rng: Rc<RefCell<fastrand::Rng>>,
     mut stop: watch::Receiver<bool>,
@@ -94,7 +94,7 @@ pub(crate) async fn serve(
     );
     let mut session = Session {
         stream,
-        socket: Arc::clone(&socket),
+        socket,
         relay,
         context,
         rng,
@@ -103,7 +103,7 @@ pub(crate) async fn serve(
         stop,
     };
     let ending = session.run(&place).await;
-    place.closed(socket.id);
+    place.closed();
     session.relay.leave(clock::timestamp());
     session.close(ending).await;
 }

@@ -197,24 +197,26 @@ fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
 mod tests {
     use super::*;
 
-    fn socket(max_queue: usize) -> Socket {
-        let remote = SocketAddr::from(([192, 0, 2, 1], 1));
-        let request = Arc::new(HttpRequest {
-            method: "GET".to_owned(),
-            target: b"/".to_vec(),
-            headers: Vec::new(),
-            remote,
-            ip: remote.ip(),
-        });
-        Socket::new(
-            SocketId(1),
-            Origin {
+    impl Origin {
+        pub(crate) fn of_test() -> Self {
+            let remote = SocketAddr::from(([192, 0, 2, 1], 1));
+            let request = Arc::new(HttpRequest {
+                method: "GET".to_owned(),
+                target: b"/".to_vec(),
+                headers: Vec::new(),
+                remote,
+                ip: remote.ip(),
+            });
+            Self {
                 ip: remote.ip(),
                 remote,
                 request,
-            },
-            max_queue,
-        )
+            }
+        }
+    }
+
+    fn socket(max_queue: usize) -> Socket {
+        Socket::new(SocketId(1), Origin::of_test(), max_queue)
     }
 
     fn offer_of(socket: u64) -> OfferOf {
