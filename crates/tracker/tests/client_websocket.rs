@@ -285,6 +285,32 @@ async fn a_tracker_that_reads_nothing_keeps_nobody() {
 }
 
 #[tokio::test]
+async fn a_tracker_that_reads_after_it_has_written_is_no_deadlock() {
+    /// More than the kernel holds, both ways.
+    const MESSAGES: usize = 500;
+    let tracker = Tracker::bind().await;
+    let engine = engine();
+    let mut share = Share::join(&engine, &tracker.target(), b'a');
+    let mut stream = tracker.accept().await;
+    share.open().await;
+    for _ in 0..MESSAGES {
+        share.handle().send("x".repeat(60_000)).unwrap();
+    }
+    let padded =
+        announce_reply(b'a').replace('}', &format!(r#","pad":"{}"}}"#, "y".repeat(60_000)));
+    let both_ways = async {
+        for _ in 0..MESSAGES {
+            stream.send(Message::text(padded.clone())).await.unwrap();
+        }
+        for _ in 0..MESSAGES {
+            assert_eq!(stream.next().await.unwrap().unwrap().len(), 60_000);
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(20), both_ways).await;
+    assert!(done.is_ok(), "both wait for the other to read");
+}
+
+#[tokio::test]
 async fn a_connect_takes_no_longer_than_its_time() {
     let tracker = Tracker::bind().await;
     let engine = engine();

@@ -2,8 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes, protocol::CloseFrame};
 
 use super::{
@@ -34,6 +40,8 @@ pub(super) struct Task {
 enum End {
     /// Nobody needs it any more.
     Unneeded,
+    /// The tracker has said so.
+    Goodbye(Option<CloseFrame>),
     /// As connections end; not worth a word.
     Lost,
     Failed(ClientError),
@@ -47,7 +55,7 @@ impl Task {
         loop {
             let error = match self.session(&mut retries, &mut rng).await {
                 End::Unneeded => return,
-                End::Lost => None,
+                End::Lost | End::Goodbye(_) => None,
                 End::Failed(error) => Some(error),
             };
             let delay = delay(retries, &self.timing, &mut rng);
@@ -84,50 +92,47 @@ impl Task {
         }
     }
 
-    async fn talk(&self, mut stream: Stream, rng: &mut fastrand::Rng) -> End {
+    /// Reads and writes at the same time: a tracker that waits for us to read reads nothing itself.
+    async fn talk(&self, stream: Stream, rng: &mut fastrand::Rng) -> End {
+        let (mut sink, mut source) = stream.split();
+        let ping = Notify::new();
+        let end = tokio::select! {
+            end = self.write(&mut sink, &ping) => end,
+            end = self.read(&mut source, &ping, rng) => end,
+        };
+        match end {
+            End::Unneeded => close(sink, source).await,
+            End::Goodbye(frame) => {
+                // The library has the reply ready.
+                let _ = timeout(self.timing.close, sink.flush()).await;
+                self.closed(frame)
+            }
+            end => end,
+        }
+    }
+
+    /// Receives until the connection ends.
+    async fn read(
+        &self,
+        source: &mut SplitStream<Stream>,
+        ping: &Notify,
+        rng: &mut fastrand::Rng,
+    ) -> End {
         let mut faults = 0;
-        let mut heard = Instant::now();
-        let mut pinged = false;
         loop {
-            if let Err(end) = self.write(&mut stream).await {
-                return end;
-            }
-            if self.socket.has_ended() {
-                return close(stream).await;
-            }
-            let patience = if pinged { 2 } else { 1 } * self.timing.ping;
-            let message = tokio::select! {
-                () = self.socket.changed.notified() => continue,
-                () = sleep_until(heard + patience) => {
-                    if pinged {
-                        return End::Failed(self.silent());
-                    }
-                    pinged = true;
-                    let ping = stream.send(Message::Ping(tungstenite::Bytes::new()));
-                    if let Err(end) = self.written(ping).await {
-                        return end;
-                    }
-                    continue;
-                }
-                message = stream.next() => message,
+            let message = match self.next(source, ping).await {
+                Ok(message) => message,
+                Err(end) => return end,
             };
-            heard = Instant::now();
-            pinged = false;
             let delivered = match message {
-                Some(Ok(Message::Text(text))) => self.socket.deliver(&text, rng),
+                Message::Text(text) => self.socket.deliver(&text, rng),
                 // The original's client takes these as well.
-                Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+                Message::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
                     Ok(text) => self.socket.deliver(&text, rng),
                     Err(_) => self.socket.deliver_nonsense(),
                 },
-                Some(Ok(Message::Close(frame))) => {
-                    // The library has the reply ready.
-                    let _ = timeout(self.timing.close, stream.flush()).await;
-                    return self.closed(frame);
-                }
-                Some(Ok(_)) => Ok(()),
-                Some(Err(error)) => return self.broken(&error),
-                None => return End::Lost,
+                Message::Close(frame) => return End::Goodbye(frame),
+                _ => Ok(()),
             };
             if let Err(fault) = delivered {
                 faults += 1;
@@ -140,17 +145,50 @@ impl Task {
         }
     }
 
-    /// Sends what there is to send.
-    async fn write(&self, stream: &mut Stream) -> Result<(), End> {
-        let mut any = false;
-        while let Some(message) = self.socket.outgoing() {
-            any = true;
-            self.written(stream.feed(Message::text(message))).await?;
+    /// The next message. One who is silent is pinged once.
+    async fn next(&self, source: &mut SplitStream<Stream>, ping: &Notify) -> Result<Message, End> {
+        let message = match timeout(self.timing.ping, source.next()).await {
+            Ok(message) => message,
+            Err(_) => {
+                ping.notify_one();
+                timeout(self.timing.ping, source.next())
+                    .await
+                    .map_err(|_| End::Failed(self.silent()))?
+            }
+        };
+        match message {
+            Some(Ok(message)) => Ok(message),
+            Some(Err(error)) => Err(self.broken(&error)),
+            None => Err(End::Lost),
         }
-        if any {
-            self.written(stream.flush()).await?;
+    }
+
+    /// Sends what there is to send, until nobody needs the connection any more.
+    async fn write(&self, sink: &mut SplitSink<Stream, Message>, ping: &Notify) -> End {
+        loop {
+            let mut any = false;
+            while let Some(message) = self.socket.outgoing() {
+                any = true;
+                if let Err(end) = self.written(sink.feed(Message::text(message))).await {
+                    return end;
+                }
+            }
+            if any && let Err(end) = self.written(sink.flush()).await {
+                return end;
+            }
+            if self.socket.has_ended() {
+                return End::Unneeded;
+            }
+            tokio::select! {
+                () = self.socket.changed.notified() => {}
+                () = ping.notified() => {
+                    let ping = sink.send(Message::Ping(tungstenite::Bytes::new()));
+                    if let Err(end) = self.written(ping).await {
+                        return end;
+                    }
+                }
+            }
         }
-        Ok(())
     }
 
     async fn written(
@@ -218,9 +256,9 @@ impl Task {
 }
 
 /// Says goodbye and waits for the tracker's, which comes when it has read everything before.
-async fn close(mut stream: Stream) -> End {
-    if stream.close(None).await.is_ok() {
-        while let Some(Ok(_)) = stream.next().await {}
+async fn close(mut sink: SplitSink<Stream, Message>, mut source: SplitStream<Stream>) -> End {
+    if sink.send(Message::Close(None)).await.is_ok() {
+        while let Some(Ok(_)) = source.next().await {}
     }
     End::Unneeded
 }
