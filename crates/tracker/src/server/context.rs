@@ -46,7 +46,7 @@ impl Context {
     }
 }
 
-/// WebSockets may take half of all descriptors: there are HTTP connections as well, and the program
+/// `WebSocket`s may take half of all descriptors: there are HTTP connections as well, and the program
 /// that we are a guest of.
 fn within_descriptors(mut options: WebSocketOptions) -> WebSocketOptions {
     let fair = net::max_descriptors().map_or(usize::MAX, |most| most / 2);

@@ -147,14 +147,13 @@ impl Task {
 
     /// The next message. One who is silent is pinged once.
     async fn next(&self, source: &mut SplitStream<Stream>, ping: &Notify) -> Result<Message, End> {
-        let message = match timeout(self.timing.ping, source.next()).await {
-            Ok(message) => message,
-            Err(_) => {
-                ping.notify_one();
-                timeout(self.timing.ping, source.next())
-                    .await
-                    .map_err(|_| End::Failed(self.silent()))?
-            }
+        let message = if let Ok(message) = timeout(self.timing.ping, source.next()).await {
+            message
+        } else {
+            ping.notify_one();
+            timeout(self.timing.ping, source.next())
+                .await
+                .map_err(|_| End::Failed(self.silent()))?
         };
         match message {
             Some(Ok(message)) => Ok(message),

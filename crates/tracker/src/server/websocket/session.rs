@@ -30,7 +30,7 @@ use tokio_tungstenite::{
 use super::{
     hub::Place,
     relay::Relay,
-    socket::{Ending, Origin, Socket},
+    socket::{Ending, Origin, Socket, footprint},
 };
 use crate::{
     clock,
@@ -214,7 +214,7 @@ impl Session {
             return ControlFlow::Break(Ended::Close(CloseCode::Normal, ""));
         }
         let messages = self.socket.take_outbox();
-        let bytes = messages.iter().map(Vec::len).sum();
+        let bytes = messages.iter().map(footprint).sum();
         let stream = &mut self.stream;
         let write = async {
             for message in messages {

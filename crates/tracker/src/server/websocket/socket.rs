@@ -95,7 +95,7 @@ impl Socket {
         if state.ending.is_some() {
             return;
         }
-        state.queued += message.len();
+        state.queued += footprint(&message);
         if state.queued > self.max_queue {
             state.ending = Some(Ending::TooSlow);
             state.outbox = Vec::new();
@@ -158,7 +158,7 @@ impl Socket {
         std::mem::take(&mut self.lock().outbox)
     }
 
-    /// So many bytes have been handed to the kernel.
+    /// So many bytes, by [`footprint`], have been handed to the kernel.
     pub(super) fn sent(&self, bytes: usize) {
         let mut state = self.lock();
         state.queued = state.queued.saturating_sub(bytes);
@@ -179,6 +179,15 @@ impl Socket {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a message takes while it waits: small ones take more than they say.
+pub(super) fn footprint(message: &Vec<u8>) -> usize {
+    /// The `Vec` itself, at most half of the places in a list that has just grown, and the allocation.
+    const OVERHEAD: usize = 64;
+    /// What a large one has reserved and does not use is no concern: a reply may be as long as the limit.
+    const MAX_ROOM: usize = 256;
+    message.capacity().min(message.len() + MAX_ROOM) + OVERHEAD
 }
 
 fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
@@ -246,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_full_outbox_ends_the_socket() {
-        let socket = socket(10);
+        let socket = socket(footprint(&vec![0; 10]));
         socket.push(vec![0; 10]);
         let taken = socket.take_outbox();
         // Taken is not sent: it still counts.
@@ -254,6 +263,15 @@ mod tests {
         assert_eq!(socket.ending(), Some(Ending::TooSlow));
         assert!(socket.take_outbox().is_empty());
         assert_eq!(taken.len(), 1);
+    }
+
+    #[test]
+    fn small_messages_count_for_what_they_take() {
+        let socket = socket(1000);
+        for _ in 0..100 {
+            socket.push(b"{}".to_vec());
+        }
+        assert_eq!(socket.ending(), Some(Ending::TooSlow));
     }
 
     #[test]
