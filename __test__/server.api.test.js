@@ -4,6 +4,7 @@ const assert = require('node:assert')
 const dgram = require('node:dgram')
 const net = require('node:net')
 const { once } = require('node:events')
+const { inspect } = require('node:util')
 const { test, needsIPv6 } = require('./helpers/test')
 const { callback, nextValue, record } = require('./helpers/events')
 const { UdpPeer } = require('./helpers/udp')
@@ -311,6 +312,54 @@ test('torrents reads the live store', async t => {
   assert.strictEqual(peer.complete, true)
   assert.strictEqual(swarm.peers.get('127.0.0.1:6881').peerId, peerId)
   assert.ok(!swarm.peers.peek('127.0.0.1:1'))
+})
+
+test('torrents is an object as programs expect one', async t => {
+  const server = await startServer(t)
+  const infoHash = randomHex()
+  await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex() }))
+  const { torrents } = server
+  // eslint-disable-next-line no-prototype-builtins -- what programs do
+  assert.ok(torrents.hasOwnProperty(infoHash))
+  assert.strictEqual(`${torrents}`, '[object Object]')
+  assert.ok(torrents instanceof Object)
+  assert.match(inspect(torrents), new RegExp(infoHash), 'console.log shows the torrents')
+  assert.deepStrictEqual(Object.keys(JSON.parse(JSON.stringify(torrents))), [infoHash])
+  assert.deepStrictEqual(Object.keys({ ...torrents }), [infoHash])
+  for (const key of ['constructor', '__proto__', 'toString']) {
+    assert.ok(!Object.hasOwn(torrents, key))
+    const [err, swarm] = await callback(cb => server.getSwarm(key, cb))
+    assert.deepStrictEqual([err, swarm], [null, undefined])
+  }
+})
+
+test('nobody can break torrents for the others', async t => {
+  const server = await startServer(t)
+  const infoHash = randomHex()
+  await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex() }))
+  const { torrents } = server
+  for (const change of [
+    () => Object.freeze(torrents), () => Object.preventExtensions(torrents),
+    () => Object.setPrototypeOf(torrents, { evil: 1 }), () => { torrents.evil = 1 },
+    () => Object.defineProperty(torrents, 'evil', { value: 1 })
+  ]) {
+    assert.throws(change, TypeError)
+    assert.deepStrictEqual(Object.keys(torrents), [infoHash])
+    assert.strictEqual(torrents.evil, undefined)
+  }
+  assert.ok(delete torrents[infoHash])
+  assert.deepStrictEqual(Object.keys(torrents), [])
+})
+
+test('a peer is looked up by anything, and found by its address alone', async t => {
+  const server = await startServer(t)
+  const infoHash = randomHex()
+  await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex() }))
+  const { peers } = server.torrents[infoHash]
+  for (const key of [undefined, null, 6881, {}, '', 'x']) {
+    assert.strictEqual(peers.get(key), undefined)
+    assert.strictEqual(peers.peek(key), undefined)
+  }
 })
 
 async function freePort () {

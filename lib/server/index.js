@@ -101,7 +101,7 @@ class Server extends EventEmitter {
    */
   getSwarm (infoHash, cb) {
     const key = toHex(infoHash)
-    process.nextTick(() => cb(null, this.torrents[key]))
+    process.nextTick(() => cb(null, Object.hasOwn(this.torrents, key) ? this.torrents[key] : undefined))
   }
 
   // The engine makes only the events that somebody listens to. `once` comes by way of `on`.
