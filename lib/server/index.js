@@ -68,7 +68,8 @@ class Server extends EventEmitter {
       opened()
       if (this.#state === 'closed') return
       this.#state = 'new'
-      this.emit('error', err)
+      // Out of the promise: without a listener it is an uncaught exception, as in any emitter.
+      process.nextTick(() => { if (this.#state !== 'closed') this.emit('error', err) })
     })
   }
 
@@ -159,11 +160,10 @@ class Server extends EventEmitter {
     this.udp4?._opened(bound.udp4)
     this.udp6?._opened(bound.udp6)
     this.listening = true
-    // Out of the promise: what a listener throws is an uncaught exception, as in any emitter.
+    // Out of the promise, likewise.
     process.nextTick(() => {
-      if (this.#state !== 'open') return
-      this.emit('listening')
-      if (bound.noIpv6) {
+      if (this.#state === 'open') emitSafely(this, 'listening')
+      if (this.#state === 'open' && bound.noIpv6) {
         this.emit('warning', trackerError(
           'IPv6 is not available on this machine: listening on IPv4 alone', 'ERR_TRACKER_NO_IPV6'))
       }
