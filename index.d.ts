@@ -357,8 +357,8 @@ declare namespace Client {
   }
 
   /**
-   * A BitTorrent tracker over HTTP (BEP 3, 7, 23, 24, 48), UDP (BEP 15, 41) and WebSocket (WebTorrent), served by threads
-   * of its own. Peers of all three are in the same swarms; those of WebSocket meet each other only.
+   * A BitTorrent tracker over HTTP (BEP 3, 7, 23, 24, 48), UDP (BEP 15, 41) and WebSocket (WebTorrent), served by
+   * threads of its own. Peers of all three are in the same swarms; those of WebSocket meet each other only.
    *
    * Only events that somebody listens to are produced. Those of announces cost a copy of the request each: without such
    * listeners a tracker is at its fastest.
@@ -410,8 +410,8 @@ declare namespace Client {
      * Stops listening. Answers under way have a second to finish; WebSocket connections are closed with the code 1001
      * and not waited for. No event comes any more.
      *
-     * @param cb called when the ports are free. Gets an error with the code `ERR_SERVER_NOT_RUNNING` if HTTP or WebSocket
-     *   is on and the server was not listening
+     * @param cb called when the ports are free. Gets an error with the code `ERR_SERVER_NOT_RUNNING` if HTTP or
+     *   WebSocket is on and the server was not listening
      */
     close (cb?: (err: Error | null) => void): void
 
@@ -433,8 +433,8 @@ declare namespace Client {
     /** Whether to serve UDP; true by default. An object is true and sets the kernel's buffers. */
     udp?: boolean | UdpOptions | undefined
     /**
-     * Whether to serve WebSocket; true by default. An object is true and sets its limits. It uses the port of HTTP: with
-     * `http: false` that port is opened too, and answers all other requests with 404.
+     * Whether to serve WebSocket; true by default. An object is true and sets its limits. It uses the port of HTTP:
+     * with `http: false` that port is opened too, and answers all other requests with 404.
      */
     ws?: boolean | WebSocketOptions | undefined
     /** Statistics pages are not in this version. */
@@ -485,8 +485,8 @@ declare namespace Client {
      */
     connectionIdLifetime?: number | undefined
     /**
-     * HTTP: the most connections at a time; further ones are closed. 20,000 by default. Those that have become WebSocket
-     * connections do not count: see {@link WebSocketOptions.maxSockets}.
+     * HTTP: the most connections at a time; further ones are closed. 20,000 by default. Those that have become
+     * WebSocket connections do not count: see {@link WebSocketOptions.maxSockets}.
      */
     maxConnections?: number | undefined
     /** HTTP: milliseconds after which a connection without a finished request is closed; 60,000 by default. */
@@ -518,13 +518,15 @@ declare namespace Client {
     maxPayload?: number | undefined
     /** The most offers of an announce that are passed on; more are left out. 20 by default. */
     maxOffers?: number | undefined
-    /** The most torrents (pairs of info hash and peer id) that a connection can announce at a time; 20,000 by default. */
+    /**
+     * The most torrents (pairs of info hash and peer id) that a connection can announce at a time; 20,000 by default.
+     */
     maxInfoHashes?: number | undefined
     /** The most connections; further ones are refused with status 503. 100,000 by default. */
     maxSockets?: number | undefined
     /**
-     * The most connections of an IPv4 address or an IPv6 /64; further ones are refused with status 429. 1000 by default,
-     * and no limit for this machine's own loopback addresses, where a proxy may be.
+     * The most connections of an IPv4 address or an IPv6 /64; further ones are refused with status 429. 1000 by
+     * default, and no limit for this machine's own loopback addresses, where a proxy may be.
      */
     maxSocketsPerIp?: number | undefined
     /** Bytes that may wait for a connection; one that reads more slowly is closed. 1,048,576 by default. */
