@@ -534,8 +534,8 @@ declare namespace Client {
     /** Milliseconds between pings; a connection that sent nothing since the last one is closed. 60,000 by default. */
     pingInterval?: number | undefined
     /**
-     * Milliseconds without a message after which a connection is closed, whether it answers pings or not; 600,000 by
-     * default. It should be longer than the interval.
+     * Milliseconds without a message after which a connection is closed, whether it answers pings or not; by default
+     * 600,000, or twice the interval if that is longer.
      */
     idleTimeout?: number | undefined
     /**
