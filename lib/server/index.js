@@ -18,7 +18,7 @@ const { SocketFacade, WebSocketListener } = require('./websocket')
 const EVENTS_PER_TURN = 512
 
 /**
- * A BitTorrent tracker over UDP (BEP 15) and HTTP (BEP 3), served by the engine's own threads.
+ * A BitTorrent tracker over UDP (BEP 15), HTTP (BEP 3) and WebSocket, served by the engine's own threads.
  */
 class Server extends EventEmitter {
   #native
