@@ -31,8 +31,8 @@ type OtherListener<Events, Name> = Name extends keyof Events ? never : (...args:
 
 /**
  * A BitTorrent tracker client: announces one torrent to its trackers over HTTP (BEP 3, 7, 23, 24, 31, 48), UDP
- * (BEP 15, 41) and WebSocket (WebTorrent), and finds peers by them. Trackers are tried all at once, or in the order of BEP 12 where `announce` is
- * a list of lists.
+ * (BEP 15, 41) and WebSocket (WebTorrent), and finds peers by them. Trackers are tried all at once, or in the order of
+ * BEP 12 where `announce` is a list of lists.
  *
  * A `warning` without a listener is lost; an `error` without a listener is thrown, as in any `EventEmitter`.
  */
@@ -134,9 +134,10 @@ declare namespace Client {
     /** 40 hexadecimal digits, or 20 bytes. */
     infoHash: Id
     /**
-     * The announce URLs (`http:`, `https:`, `udp:`, `ws:`, `wss:`). A flat list is announced to all at once. A list of lists has
-     * tiers (BEP 12): one tracker at a time, those of the first tier before the others. One `/` at the end is taken
-     * off, and of equal ones the first stays. A URL that cannot be used is a `warning` with the code `ERR_TRACKER_URL`.
+     * The announce URLs (`http:`, `https:`, `udp:`, `ws:`, `wss:`). A flat list is announced to all at once. A list of
+     * lists has tiers (BEP 12): one tracker at a time, those of the first tier before the others. One `/` at the end is
+     * taken off, and of equal ones the first stays. A URL that cannot be used is a `warning` with the code
+     * `ERR_TRACKER_URL`.
      */
     announce: string | ReadonlyArray<string | Uint8Array> | ReadonlyArray<ReadonlyArray<string | Uint8Array>>
     /** The port on which this peer listens, 1 to 65535. */
@@ -356,8 +357,8 @@ declare namespace Client {
   }
 
   /**
-   * A BitTorrent tracker over HTTP (BEP 3, 7, 23, 24, 48) and UDP (BEP 15, 41), served by threads of its own. Peers of
-   * both are in the same swarms.
+   * A BitTorrent tracker over HTTP (BEP 3, 7, 23, 24, 48), UDP (BEP 15, 41) and WebSocket (WebTorrent), served by
+   * threads of its own. Peers of all three are in the same swarms; those of WebSocket meet each other only.
    *
    * Only events that somebody listens to are produced. Those of announces cost a copy of the request each: without such
    * listeners a tracker is at its fastest.
@@ -376,7 +377,7 @@ declare namespace Client {
     readonly listening: boolean
     /** Whether `close` was called. */
     readonly destroyed: boolean
-    /** Where HTTP listens; `null` if it is off. */
+    /** Where HTTP and WebSocket listen; `null` if both are off. */
     readonly http: Listener | null
     /** The same as `udp4`; `undefined` if UDP is off. */
     readonly udp: Listener | undefined
@@ -384,8 +385,8 @@ declare namespace Client {
     readonly udp4: Listener | null
     /** Where UDP over IPv6 listens; `null` if it is off. */
     readonly udp6: Listener | null
-    /** Always `null`: WebSocket trackers are not in this version. */
-    readonly ws: null
+    /** WebSocket, on the port of `http` and with any path; `null` if it is off. */
+    readonly ws: WebSocketListener | null
     /**
      * All swarms, by info hash in lower-case hexadecimal digits, as they are at the time of each look. `delete` drops
      * one. Listing the keys costs time and memory by the number of torrents.
@@ -397,7 +398,7 @@ declare namespace Client {
      * families are bound, or IPv4 alone on a machine without IPv6, which a `warning` says. A name or address binds the
      * families that it has.
      *
-     * @param port 0 to 65535, by default 0: any free port, one for HTTP and another for UDP
+     * @param port 0 to 65535, by default 0: any free port, one for HTTP with WebSocket and another for UDP
      * @throws {Error} `server already listening`, by a second call
      * @throws {RangeError} a port out of range; `code` is `ERR_SOCKET_BAD_PORT`
      */
@@ -406,10 +407,11 @@ declare namespace Client {
     listen (onlistening: () => void): void
 
     /**
-     * Stops listening. Answers under way have a second to finish; no event comes any more.
+     * Stops listening. Answers under way have a second to finish; WebSocket connections are closed with the code 1001
+     * and not waited for. No event comes any more.
      *
-     * @param cb called when the ports are free. Gets an error with the code `ERR_SERVER_NOT_RUNNING` if HTTP is on and
-     *   the server was not listening
+     * @param cb called when the ports are free. Gets an error with the code `ERR_SERVER_NOT_RUNNING` if HTTP or
+     *   WebSocket is on and the server was not listening
      */
     close (cb?: (err: Error | null) => void): void
 
@@ -430,11 +432,17 @@ declare namespace Client {
     http?: boolean | object | undefined
     /** Whether to serve UDP; true by default. An object is true and sets the kernel's buffers. */
     udp?: boolean | UdpOptions | undefined
-    /** WebSocket trackers are not in this version. */
-    ws?: false | undefined
+    /**
+     * Whether to serve WebSocket; true by default. An object is true and sets its limits. It uses the port of HTTP:
+     * with `http: false` that port is opened too, and answers all other requests with 404.
+     */
+    ws?: boolean | WebSocketOptions | undefined
     /** Statistics pages are not in this version. */
     stats?: false | undefined
-    /** Milliseconds that peers are asked to wait between announces; 600,000 by default, and for 0. */
+    /**
+     * Milliseconds that peers are asked to wait between announces; 600,000 by default, and for 0. WebSocket peers are
+     * asked for a fifth of it, unless {@link WebSocketOptions.interval} is set.
+     */
     interval?: number | undefined
     /** HTTP: milliseconds that peers have to wait at least, in whole seconds (`min interval`); not sent by default. */
     minInterval?: number | undefined
@@ -442,18 +450,23 @@ declare namespace Client {
     trackerId?: string | undefined
     /** HTTP: tells peers the address that they come from (BEP 24); false by default. */
     externalIp?: boolean | undefined
-    /** HTTP: believes the first address in `X-Forwarded-For`, which a proxy must set; false by default. */
-    trustProxy?: boolean | undefined
+    /**
+     * HTTP and WebSocket: whose `X-Forwarded-For` is believed; nobody's by default. A list has the proxies, addresses
+     * and networks such as `10.0.0.0/8`: of connections from these, the right-most entry that is none of them is the
+     * peer's address. `true` believes the first entry of any connection, which is right only behind a proxy that
+     * replaces what clients send.
+     */
+    trustProxy?: boolean | readonly string[] | undefined
     /** UDP: believes the address in an announce (BEP 15), so that anyone can announce anybody; false by default. */
     trustUdpIp?: boolean | undefined
     /**
      * The most peers in an answer; 82 by default. An answer over UDP has at most 242 over IPv4 and 67 over IPv6, which
-     * is what a packet holds, over HTTP 1000.
+     * is what a packet holds, over HTTP 1000. WebSocket has {@link WebSocketOptions.maxOffers} in its place.
      */
     maxNumwant?: number | undefined
     /**
-     * HTTP: whether a scrape without a hash lists all torrents. `true`, `false`, or up to how many there are; 1000 by
-     * default.
+     * HTTP and WebSocket: whether a scrape without a hash lists all torrents. `true`, `false`, or up to how many there
+     * are; 1000 by default.
      */
     fullScrape?: boolean | number | undefined
     /** The most peers of a torrent: then the one silent longest goes. No limit by default. */
@@ -471,7 +484,10 @@ declare namespace Client {
      * default.
      */
     connectionIdLifetime?: number | undefined
-    /** HTTP: the most connections at a time; further ones are closed. 20,000 by default. */
+    /**
+     * HTTP: the most connections at a time; further ones are closed. 20,000 by default. Those that have become
+     * WebSocket connections do not count: see {@link WebSocketOptions.maxSockets}.
+     */
     maxConnections?: number | undefined
     /** HTTP: milliseconds after which a connection without a finished request is closed; 60,000 by default. */
     idleTimeout?: number | undefined
@@ -491,6 +507,44 @@ declare namespace Client {
     sendBufferSize?: number | undefined
   }
 
+  /** Limits and times of WebSocket connections. Counts and times are as in {@link ServerOptions}. */
+  export interface WebSocketOptions {
+    /**
+     * Milliseconds that peers are asked to wait between announces, in whole seconds rounded up; by default a fifth of
+     * {@link ServerOptions.interval}, since a browser's offers live for 50 s only.
+     */
+    interval?: number | undefined
+    /** Bytes of the longest message; a longer one closes the connection. 65,536 by default. */
+    maxPayload?: number | undefined
+    /** The most offers of an announce that are passed on; more are left out. 20 by default. */
+    maxOffers?: number | undefined
+    /**
+     * The most torrents (pairs of info hash and peer id) that a connection can announce at a time; 20,000 by default.
+     */
+    maxInfoHashes?: number | undefined
+    /** The most connections; further ones are refused with status 503. 100,000 by default. */
+    maxSockets?: number | undefined
+    /**
+     * The most connections of an IPv4 address or an IPv6 /64; further ones are refused with status 429. 1000 by
+     * default, and no limit for this machine's own loopback addresses, where a proxy may be.
+     */
+    maxSocketsPerIp?: number | undefined
+    /** Bytes that may wait for a connection; one that reads more slowly is closed. 1,048,576 by default. */
+    maxQueue?: number | undefined
+    /** Milliseconds between pings; a connection that sent nothing since the last one is closed. 60,000 by default. */
+    pingInterval?: number | undefined
+    /**
+     * Milliseconds without a message after which a connection is closed, whether it answers pings or not; by default
+     * 600,000, or twice the interval if that is longer.
+     */
+    idleTimeout?: number | undefined
+    /**
+     * The `Origin`s whose pages may connect, such as `https://site.example`; others are refused with status 403. All by
+     * default. Programs, which send no `Origin`, may always.
+     */
+    origins?: readonly string[] | undefined
+  }
+
   /** A port for all, or one for each transport. */
   export type Ports =
     | number
@@ -499,7 +553,7 @@ declare namespace Client {
     | null
     | undefined
 
-  /** A host name or address for all, or one for HTTP and one for each family of UDP. */
+  /** A host name or address for all, or one for HTTP (and WebSocket) and one for each family of UDP. */
   export type Hostnames =
     | string
     | { http?: string | undefined, udp?: string | undefined, udp6?: string | undefined }
@@ -514,6 +568,22 @@ declare namespace Client {
     unref (): this
     /** Takes `unref` back. */
     ref (): this
+  }
+
+  /** WebSocket as far as an app has to know it. `ref` and `unref` are those of `server.http`. */
+  export interface WebSocketListener {
+    /** Where it is, which is where HTTP is; `null` while it does not listen. */
+    address (): Address | null
+    /** The open connections. */
+    readonly clients: { readonly size: number }
+  }
+
+  /** A peer's WebSocket connection. Once it is closed, nothing comes of the calls. */
+  export interface PeerSocket {
+    /** Sends a text message. */
+    send (text: string): void
+    /** Closes the connection with the code 1000, after what is queued. */
+    close (): void
   }
 
   /** An address in the form of Node's sockets. */
@@ -531,25 +601,30 @@ declare namespace Client {
     readonly complete: number
     /** Leechers. */
     readonly incomplete: number
-    /** Its peers, by address. */
+    /** Its peers, by address or peer id. */
     readonly peers: SwarmPeers
   }
 
-  /** The peers of a swarm by address: `192.0.2.1:6881`, `[2001:db8::1]:6881`. */
+  /**
+   * The peers of a swarm by address, `192.0.2.1:6881` or `[2001:db8::1]:6881`, and those of WebSocket by peer id, 40
+   * lower-case hexadecimal digits. Of several connections that announce one peer id the newest is shown.
+   */
   export interface SwarmPeers {
-    /** How many there are. */
+    /** How many there are, each connection counted. */
     readonly length: number
-    /** Their addresses; costs time by the size of the swarm. */
+    /** Their addresses and peer ids; costs time by the size of the swarm. */
     readonly keys: string[]
-    /** The peer of this address; costs time by the size of the swarm. */
-    get (addr: string): SwarmPeer | undefined
+    /** The peer of this address or peer id; costs time by the size of the swarm. */
+    get (key: string): SwarmPeer | undefined
     /** The same as `get`. */
-    peek (addr: string): SwarmPeer | undefined
+    peek (key: string): SwarmPeer | undefined
   }
 
   /** A peer of a swarm. */
-  export interface SwarmPeer {
-    /** Always `peer`: a swarm does not remember over which transport a peer announces. */
+  export type SwarmPeer = AddressPeer | WebSocketPeer
+
+  /** A peer of HTTP or UDP: a swarm does not remember over which of them a peer announces. */
+  export interface AddressPeer {
     type: 'peer'
     /** Whether it is a seeder. */
     complete: boolean
@@ -557,12 +632,23 @@ declare namespace Client {
     peerId: string
     ip: string
     port: number
-    /** Of WebSocket peers, which are not in this version. */
-    socket: undefined
+  }
+
+  /** A peer of WebSocket. */
+  export interface WebSocketPeer {
+    type: 'ws'
+    /** Whether it is a seeder. */
+    complete: boolean
+    /** 40 lower-case hexadecimal digits. */
+    peerId: string
+    /** The address of its connection; missing at the moment when that is being closed. */
+    ip?: string
+    /** The port of its connection, on which no peer listens; missing likewise. */
+    port?: number
   }
 
   /** What the peer said in its announce. */
-  export type AnnounceParams = HttpAnnounceParams | UdpAnnounceParams
+  export type AnnounceParams = HttpAnnounceParams | UdpAnnounceParams | WebSocketAnnounceParams
 
   /** An announce over HTTP: every key of the query, percent-decoded to Latin-1, and these. */
   export interface HttpAnnounceParams {
@@ -615,7 +701,7 @@ declare namespace Client {
     peer_id: string
     /** Bytes, to the nearest number above 2^53. */
     downloaded: number
-    /** Bytes, to the nearest number above 2^53; 2^64 - 1 if the peer does not know. */
+    /** Bytes, to the nearest number above 2^53; `Infinity` if the peer does not know. */
     left: number
     /** Bytes, to the nearest number above 2^53. */
     uploaded: number
@@ -636,6 +722,40 @@ declare namespace Client {
     [key: string]: unknown
   }
 
+  /** An announce over WebSocket, or an answer to an offer, which is one too: every key of the message, and these. */
+  export interface WebSocketAnnounceParams {
+    type: 'ws'
+    action: 1
+    /** 40 lower-case hexadecimal digits. */
+    info_hash: string
+    /** 40 lower-case hexadecimal digits. */
+    peer_id: string
+    /** Of an answer: whose offer it is for, in hexadecimal digits. */
+    to_peer_id?: string
+    /** Bytes left; `Infinity` if not said. */
+    left: number
+    /** Why it announces; `paused` is BEP 21's. */
+    event: 'update' | 'completed' | 'started' | 'stopped' | 'paused'
+    /** How many offers there are, at most `maxNumwant`; those passed on can be fewer. */
+    numwant: number
+    compact: -1
+    /** The peer's address, from the connection or, with `trustProxy`, from a header. */
+    ip: string
+    /** The connection's port, on which no peer listens. */
+    port: number
+    /** Address and port. */
+    addr: string
+    /** Headers of the request that opened the connection. */
+    headers: { [name: string]: string }
+    /** The connection. */
+    socket: PeerSocket
+    /** WebRTC offers for other peers, as sent: session descriptions are not looked into. */
+    offers?: Array<{ offer?: unknown, offer_id?: string, [key: string]: unknown }> | null
+    /** A WebRTC answer, as sent. */
+    answer?: unknown
+    [key: string]: unknown
+  }
+
   /** What `code` of a server's warnings can be; README.md says what each means. */
   export type ServerWarningCode =
     | 'ERR_TRACKER_ACCEPT'
@@ -643,6 +763,11 @@ declare namespace Client {
     | 'ERR_TRACKER_CONNECTION_ID'
     | 'ERR_TRACKER_FULL_SCRAPE'
     | 'ERR_TRACKER_NO_IPV6'
+    | 'ERR_TRACKER_SLOW_SOCKET'
+    | 'ERR_TRACKER_TOO_MANY_INFO_HASHES'
+    | 'ERR_TRACKER_UNKNOWN_OFFER'
+    | 'ERR_TRACKER_WEBSOCKET'
+    | 'ERR_TRACKER_WEBSOCKET_REFUSED'
 
   /** Bad input from the network, mostly. At most 100 of them come in a second. */
   export interface ServerWarning extends Error {
@@ -668,7 +793,10 @@ declare namespace Client {
   export interface ServerEvents {
     /** All sockets listen. */
     listening: []
-    /** A peer announced `started`; `addr` is `192.0.2.1:6881` or `[2001:db8::1]:6881`. */
+    /**
+     * A peer announced `started`; `addr` is `192.0.2.1:6881` or `[2001:db8::1]:6881`, and over WebSocket the peer id in
+     * 40 lower-case hexadecimal digits.
+     */
     start: [addr: string, params: AnnounceParams]
     /** A peer announced `stopped`. */
     stop: [addr: string, params: AnnounceParams]

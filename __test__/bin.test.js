@@ -66,7 +66,7 @@ test('the first lines tell the announce URLs', async t => {
 
 test('--ws starts the WebSocket tracker alone', async t => {
   const { child } = await tracker(t, '--ws')
-  const [, port] = /WebSocket tracker: ws:\/\/localhost:(\d+)\n/.exec(child.output) ?? []
+  const [, port] = /WebSocket tracker: ws:\/\/(?:localhost|0\.0\.0\.0):(\d+)\n/.exec(child.output) ?? []
   assert.ok(port, child.output)
   assert.doesNotMatch(child.output, /HTTP|UDP/)
   const { status } = await fetch(`http://localhost:${port}/announce`)

@@ -256,3 +256,22 @@ test('options and info hashes of the wrong type are told by name', t => {
   const client = createClient(t, { announce: 'udp://127.0.0.1:1' })
   assert.throws(() => client.scrape({ infoHash: 5 }), { name: 'TypeError', code: 'ERR_TRACKER_INVALID_INFO_HASH' })
 })
+
+test('destroy calls back later, and needs no callback', async t => {
+  for (const announce of [[], 'http://127.0.0.1:1/announce']) {
+    const client = new Client(clientOptions({ announce }))
+    let called = 0
+    const destroyed = new Promise(resolve => client.destroy(() => { called++; resolve() }))
+    assert.strictEqual(called, 0)
+    await destroyed
+    for (const cb of [undefined, null]) new Client(clientOptions({ announce })).destroy(cb)
+  }
+})
+
+test('the options of an announce may be frozen', t => {
+  const client = createClient(t, { announce: [] })
+  for (const method of ['start', 'update', 'complete', 'stop']) client[method](Object.freeze({ left: 1 }))
+  const old = new Client(randomHex(), 6881, { infoHash: randomHex(), length: 10, announce: [] })
+  for (const method of ['start', 'update', 'complete', 'stop']) old[method](Object.freeze({ left: 1 }))
+  old.destroy()
+})

@@ -3,6 +3,7 @@
 // BEP 12: a list of lists is tried tier by tier; a flat list is told all at once, as ever.
 
 const assert = require('node:assert')
+const { once } = require('node:events')
 const { test } = require('./helpers/test')
 const { nextValue, record } = require('./helpers/events')
 const { FakeHttpTracker } = require('./helpers/fake-http-tracker')
@@ -65,4 +66,58 @@ test('a flat list is told all at once', async t => {
   const client = createClient(t, { announce: trackers.map(({ url }) => url) })
   client.start()
   await Promise.all(trackers.map(tracker => tracker.request()))
+})
+
+for (const [name, answer] of [['fails', refuse], ['has fallen silent', () => undefined]]) {
+  test(`stop() and destroy() in one tick reach the tracker that has us, though the first tier ${name}`, async t => {
+    let answerFirst = refuse
+    const first = await FakeHttpTracker.start(t, (...args) => answerFirst(...args))
+    const second = await FakeHttpTracker.start(t)
+    const client = createClient(t, { announce: [[first.url], [second.url]] })
+    client.on('warning', () => {})
+    client.start()
+    await once(client, 'update')
+    answerFirst = answer
+    client.stop()
+    client.destroy()
+    assert.strictEqual((await second.request(2)).query.event, 'stopped')
+  })
+}
+
+test('a stop ends what is still looking for a tracker', async t => {
+  let refuseFirst
+  const first = await FakeHttpTracker.start(t, (req, res) => {
+    if (req.url.includes('event=started')) refuseFirst = () => res.end('d14:failure reason2:noe')
+    else return {}
+  })
+  const second = await FakeHttpTracker.start(t)
+  const client = createClient(t, { announce: [[first.url], [second.url]] })
+  client.start()
+  await first.request()
+  client.stop()
+  assert.strictEqual((await first.request(2)).query.event, 'stopped')
+  refuseFirst()
+  await once(client, 'warning')
+  client.start()
+  await first.request(3)
+  refuseFirst()
+  assert.strictEqual((await second.request()).query.event, 'started')
+  await once(client, 'update')
+  assert.strictEqual(second.requests.length, 1, 'the first start went no further')
+})
+
+test('setInterval sets one timer, at whichever tracker it is', async t => {
+  const first = await FakeHttpTracker.start(t, refuse)
+  const second = await FakeHttpTracker.start(t)
+  const client = createClient(t, { announce: [[first.url], [second.url]] })
+  client.on('warning', () => {})
+  client.start()
+  await once(client, 'update')
+  const timers = () => client._trackers.filter(({ interval }) => interval !== null).length
+  await new Promise(resolve => setImmediate(resolve))
+  assert.strictEqual(timers(), 1)
+  client.setInterval(60_000)
+  assert.strictEqual(timers(), 1)
+  client.setInterval(0)
+  assert.strictEqual(timers(), 0)
 })

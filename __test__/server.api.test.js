@@ -4,9 +4,13 @@ const assert = require('node:assert')
 const dgram = require('node:dgram')
 const net = require('node:net')
 const { once } = require('node:events')
+const { inspect } = require('node:util')
+const { NativeServer } = require('../lib/native')
 const { test, needsIPv6 } = require('./helpers/test')
 const { callback, nextValue, record } = require('./helpers/events')
-const { UdpPeer } = require('./helpers/udp')
+const { UdpPeer, announceRequest } = require('./helpers/udp')
+const { freePort } = require('./helpers/ports')
+const { spawnNode } = require('./helpers/processes')
 const { bencoded, request, announcePath } = require('./helpers/http')
 const { Server, closeServer, httpPort, listen, randomHex, startServer, stranger, udpPort } = require('./helpers/subjects')
 
@@ -79,22 +83,25 @@ test('listening comes on a later tick than listen()', async t => {
 })
 
 test('listen(port) gives HTTP and UDP the same port', async t => {
-  const port = await freePort()
-  const server = await startServer(t, {}, port)
+  const { server, port } = await startOnFreePort(t, port => port)
   assert.strictEqual(httpPort(server), port)
   assert.strictEqual(udpPort(server), port)
 })
 
 test('listen takes the port as a string of digits', async t => {
-  const port = await freePort()
-  const server = await startServer(t, {}, String(port))
+  const { server, port } = await startOnFreePort(t, String)
   assert.strictEqual(httpPort(server), port)
+  assert.strictEqual(udpPort(server), port)
 })
 
 test('listen({ http, udp }) gives each its own port', async t => {
-  const [http, udp] = [await freePort(), await freePort()]
-  const server = await startServer(t, {}, { http, udp })
-  assert.strictEqual(httpPort(server), http)
+  let udp
+  const { server, port } = await startOnFreePort(t, async http => {
+    do udp = await freePort()
+    while (udp === http)
+    return { http, udp }
+  })
+  assert.strictEqual(httpPort(server), port)
   assert.strictEqual(udpPort(server), udp)
 })
 
@@ -186,6 +193,47 @@ test('a taken UDP port is an error event of Node\'s shape', async t => {
   assert.strictEqual(err.port, port)
 })
 
+test('without an error listener a taken port is an uncaught exception, as in any emitter', async t => {
+  const child = spawnNode(t, `
+    const { Server } = require(process.argv[1])
+    process.on('unhandledRejection', () => console.log('rejection'))
+    process.on('uncaughtException', (err, origin) => { console.log(origin + ' ' + err.code); first.close() })
+    const first = new Server({ udp: false, ws: false })
+    first.listen(0, '127.0.0.1', () => new Server({ udp: false, ws: false }).listen(first.http.address().port, '127.0.0.1'))
+  `)
+  assert.strictEqual((await child.ended).stdout, 'uncaughtException EADDRINUSE\n')
+})
+
+test('a host that cannot be bound is refused at once', async t => {
+  const server = new Server({ ws: false })
+  t.after(() => closeServer(server))
+  for (const hostname of [5, 'fe80::1%lo', { udp: '::1' }, { udp6: '127.0.0.1' }]) {
+    assert.throws(() => server.listen(0, hostname), { code: 'ERR_TRACKER_INVALID_HOSTNAME' })
+  }
+  await listen(server, 0, '127.0.0.1')
+})
+
+test('a machine without IPv6 is told of once, after listening, unless the server is closed by then', async t => {
+  const listenOnAll = NativeServer.prototype.listen
+  t.mock.method(NativeServer.prototype, 'listen', function (bindings) {
+    return { ...listenOnAll.call(this, bindings), noIpv6: true }
+  })
+  for (const [close, expected] of [[false, ['listening', 'ERR_TRACKER_NO_IPV6']], [true, ['listening']]]) {
+    const server = new Server({ ws: false })
+    t.after(() => closeServer(server))
+    const seen = []
+    server.on('warning', err => seen.push(err.code))
+    server.on('listening', () => {
+      seen.push('listening')
+      if (close) server.close()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await new Promise(resolve => setImmediate(resolve))
+    assert.deepStrictEqual(seen, expected)
+  }
+})
+
 test('two servers cannot share a port', async t => {
   const first = await startServer(t)
   const second = new Server({ http: false, ws: false, stats: false })
@@ -210,16 +258,16 @@ test('close(callback) ends the sockets and frees the port', async t => {
 test('close without a callback closes too', async t => {
   const server = await startServer(t)
   const port = httpPort(server)
+  // It ends when the server does.
+  const socket = net.connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.on('error', () => {}).resume()
+  const ended = once(socket, 'close')
   server.close()
   assert.strictEqual(server.destroyed, true)
-  const again = new Server({ ws: false, stats: false, udp: false })
-  t.after(() => closeServer(again))
-  // The port is free once the first is down; until then the error says so.
-  const listening = await new Promise(resolve => {
-    again.on('error', () => resolve(false))
-    again.listen(port, () => resolve(true))
-  })
-  assert.strictEqual(typeof listening, 'boolean')
+  await ended
+  // Reset: by the kernel, which had accepted it for a socket that is being closed.
+  await assert.rejects(request(port, '/announce'), err => /^ECONN(?:REFUSED|RESET)$/.test(err.code))
 })
 
 test('close of a server with UDP alone calls back with null', async t => {
@@ -259,14 +307,19 @@ test('nothing is emitted after close', async t => {
   const server = await startServer(t)
   const peer = await UdpPeer.open(t, udpPort(server))
   await peer.connect()
-  for (let i = 0; i < 50; i++) await peer.announce({ ...stranger(), event: 'started' })
-  let closed = false
-  let late = 0
-  for (const name of ['start', 'update', 'warning', 'error']) server.on(name, () => { if (closed) late++ })
-  closed = true
-  await callback(cb => server.close(cb))
+  const closed = new Promise(resolve => {
+    // The first of a batch closes the server: what is behind it in the queue must not come.
+    for (const name of ['start', 'update', 'warning', 'error']) {
+      server.on(name, () => {
+        assert.strictEqual(server.destroyed, false, `${name} after close`)
+        server.close(resolve)
+      })
+    }
+  })
+  const { connectionId } = peer
+  for (let i = 0; i < 50; i++) peer.send(announceRequest({ connectionId, ...stranger(), event: 'started' }))
+  await closed
   await new Promise(resolve => setImmediate(resolve))
-  assert.strictEqual(late, 0)
 })
 
 test('getSwarm finds a swarm by hex, Buffer and Uint8Array, and gives undefined for none', async t => {
@@ -313,12 +366,64 @@ test('torrents reads the live store', async t => {
   assert.ok(!swarm.peers.peek('127.0.0.1:1'))
 })
 
-async function freePort () {
-  const probe = net.createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  await new Promise(resolve => probe.close(resolve))
-  return port
+test('torrents is an object as programs expect one', async t => {
+  const server = await startServer(t)
+  const infoHash = randomHex()
+  await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex() }))
+  const { torrents } = server
+  // eslint-disable-next-line no-prototype-builtins -- what programs do
+  assert.ok(torrents.hasOwnProperty(infoHash))
+  assert.strictEqual(`${torrents}`, '[object Object]')
+  assert.ok(torrents instanceof Object)
+  assert.match(inspect(torrents), new RegExp(infoHash), 'console.log shows the torrents')
+  assert.deepStrictEqual(Object.keys(JSON.parse(JSON.stringify(torrents))), [infoHash])
+  assert.deepStrictEqual(Object.keys({ ...torrents }), [infoHash])
+  for (const key of ['constructor', '__proto__', 'toString']) {
+    assert.ok(!Object.hasOwn(torrents, key))
+    const [err, swarm] = await callback(cb => server.getSwarm(key, cb))
+    assert.deepStrictEqual([err, swarm], [null, undefined])
+  }
+})
+
+test('nobody can break torrents for the others', async t => {
+  const server = await startServer(t)
+  const infoHash = randomHex()
+  await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex() }))
+  const { torrents } = server
+  for (const change of [
+    () => Object.freeze(torrents), () => Object.preventExtensions(torrents),
+    () => Object.setPrototypeOf(torrents, { evil: 1 }), () => { torrents.evil = 1 },
+    () => Object.defineProperty(torrents, 'evil', { value: 1 })
+  ]) {
+    assert.throws(change, TypeError)
+    assert.deepStrictEqual(Object.keys(torrents), [infoHash])
+    assert.strictEqual(torrents.evil, undefined)
+  }
+  assert.ok(delete torrents[infoHash])
+  assert.deepStrictEqual(Object.keys(torrents), [])
+})
+
+test('a peer is looked up by anything, and found by its address alone', async t => {
+  const server = await startServer(t)
+  const infoHash = randomHex()
+  await bencoded(httpPort(server), announcePath({ infoHash, peerId: randomHex() }))
+  const { peers } = server.torrents[infoHash]
+  for (const key of [undefined, null, 6881, {}, '', 'x']) {
+    assert.strictEqual(peers.get(key), undefined)
+    assert.strictEqual(peers.peek(key), undefined)
+  }
+})
+
+/** Listens on `arg(port)`, again with another port when somebody takes it first: test files run side by side. */
+async function startOnFreePort (t, arg) {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort()
+    try {
+      return { server: await startServer(t, {}, await arg(port)), port }
+    } catch (err) {
+      if (err.code !== 'EADDRINUSE' || attempt === 5) throw err
+    }
+  }
 }
 
 test('the memory of a server counts, so that forgotten ones are collected in time', async () => {

@@ -158,6 +158,27 @@ const server = new Server({
 new Server()
 new Server({ udp: false, ws: false })
 new Server({ fullScrape: 100 })
+new Server({ http: false, udp: false, ws: true, trustProxy: ['127.0.0.1', '10.0.0.0/8', '::1'] })
+new Server({
+  ws: {
+    interval: 120_000,
+    maxPayload: 65_536,
+    maxOffers: 20,
+    maxInfoHashes: 20_000,
+    maxSockets: 100_000,
+    maxSocketsPerIp: 1000,
+    maxQueue: 1 << 20,
+    pingInterval: 60_000,
+    idleTimeout: 600_000,
+    origins: ['https://site.example']
+  }
+})
+// @ts-expect-error origins are a list
+new Server({ ws: { origins: 'https://site.example' } })
+// @ts-expect-error no option of this name
+new Server({ ws: { maxMessage: 1 } })
+// @ts-expect-error a proxy is an address or a network
+new Server({ trustProxy: [1] })
 // @ts-expect-error an interval is a number
 new Server({ interval: '10 min' })
 // @ts-expect-error Server is a class
@@ -188,6 +209,11 @@ if (httpAddress && typeof httpAddress !== 'string') takes<{ port: number, addres
 takes<number | undefined>(server.udp?.address()?.port)
 takes<number | undefined>(server.udp4?.address()?.port)
 takes<number | undefined>(server.udp6?.address()?.port)
+takes<number | undefined>(server.ws?.address()?.port)
+takes<number | undefined>(server.ws?.clients.size)
+isTrue<Equal<typeof server.ws, Client.WebSocketListener | null>>()
+// @ts-expect-error the count is read, not set
+server.ws!.clients.size = 0
 
 const swarm = server.torrents['aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']
 if (swarm !== undefined) {
@@ -196,9 +222,14 @@ if (swarm !== undefined) {
   for (const key of swarm.peers.keys) {
     const peer = swarm.peers.peek(key)
     if (peer === undefined) continue
-    takes<string>(peer.peerId + peer.ip + peer.type)
-    takes<number>(peer.port)
+    takes<string>(peer.peerId + peer.type)
     takes<boolean>(peer.complete)
+    // A WebSocket's address goes with it.
+    takes<string | undefined>(peer.ip)
+    takes<number | undefined>(peer.port)
+    if (peer.type === 'peer') takes<string>(`${peer.ip}:${peer.port.toFixed()}`)
+    else isTrue<Equal<typeof peer, Client.WebSocketPeer>>()
+    isTrue<Equal<typeof peer.type, 'peer' | 'ws'>>()
     takes<typeof peer | undefined>(swarm.peers.get(key))
   }
 }
@@ -217,6 +248,7 @@ server.on('warning', err => {
   takes<string | undefined>(err.code)
   takes<string | undefined>(err.from)
   takes<number | undefined>(err.leftOut)
+  if (err.code === 'ERR_TRACKER_SLOW_SOCKET' satisfies Client.ServerWarningCode) takes<string | undefined>(err.from)
 })
 for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
   server.on(event, (addr, params) => {
@@ -230,7 +262,19 @@ for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
       takes<string | string[] | undefined>(params.headers['user-agent'])
       // Any key of the query, more than once perhaps.
       takes<unknown>(params['passkey'])
+    } else if (params.type === 'ws') {
+      params.socket.send(JSON.stringify({ action: 'announce', 'failure reason': 'go away' }))
+      params.socket.close()
+      isTrue<Equal<typeof params.compact, -1>>()
+      takes<string | undefined>(params.to_peer_id)
+      takes<string | undefined>(params.headers['origin'])
+      for (const { offer, offer_id: id } of params.offers ?? []) takes<unknown>([offer, takes<string | undefined>(id)])
+      takes<unknown>(params.answer)
+      takes<unknown>(params['custom'])
+      // @ts-expect-error a message is text
+      params.socket.send(Buffer.from('{}'))
     } else {
+      isTrue<Equal<typeof params.type, 'udp'>>()
       takes<Uint8Array>(params.connectionId)
       takes<number>(params.transactionId + params.key + params.downloaded + params.uploaded)
     }

@@ -51,7 +51,7 @@ test('an announce is answered with counts and a fifth of the interval, and nothi
 for (const [opts, interval] of [
   [{ interval: 10_000 }, 2], [{ interval: 11_000 }, 3], [{ interval: 1000 }, 1],
   [{ interval: 600_000, ws: { interval: 45_000 } }, 45],
-  [{ ws: { interval: 1500 } }, 2]
+  [{ ws: { interval: 1500 } }, 2], [{ ws: { interval: 0 } }, 120]
 ]) {
   test(`the interval with ${JSON.stringify(opts)} is ${interval} s`, async t => {
     const server = await start(t, opts)

@@ -77,8 +77,8 @@ class Client extends EventEmitter {
   }
 
   /** Tells the trackers that the download is complete. */
-  complete (opts = {}) {
-    if (this.torrentLength !== undefined) opts.downloaded ??= this.torrentLength
+  complete (opts) {
+    if (this.torrentLength !== undefined) opts = { ...opts, downloaded: opts?.downloaded ?? this.torrentLength }
     this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'completed' })
   }
 
@@ -95,12 +95,12 @@ class Client extends EventEmitter {
 
   /** Announces every so many milliseconds; 0 for never, nothing for half an hour. A tracker's answer changes it. */
   setInterval (intervalMs) {
-    const trackers = this.#tiers === null ? this._trackers : [this.#tiers.first].filter(Boolean)
-    for (const tracker of trackers) tracker.setInterval(intervalMs)
+    if (this.#tiers !== null) return this.#tiers.setInterval(intervalMs)
+    for (const tracker of this._trackers) tracker.setInterval(intervalMs)
   }
 
   /** Ends the client; what is under way has a second to arrive. Then calls back. */
-  destroy (cb = () => {}) {
+  destroy (cb) {
     if (this.destroyed) return
     this.destroyed = true
     const trackers = this._trackers
@@ -112,13 +112,16 @@ class Client extends EventEmitter {
       if (left > 0) return
       this.#unuse?.()
       this.#unuse = null
-      cb(null)
+      // Never before this function returns, and never in the midst of a tracker's work.
+      if (cb) queueMicrotask(() => cb(null))
     }
     if (left === 0) return destroyed()
     for (const tracker of trackers) tracker.destroy(destroyed)
   }
 
+  // The caller's object is filled in, as ever, if it can be.
   _defaultAnnounceOpts (opts = {}) {
+    if (!Object.isExtensible(opts)) opts = { ...opts }
     opts.numwant ??= this._numWant ?? DEFAULT_NUMWANT
     opts.uploaded ??= 0
     opts.downloaded ??= 0
@@ -127,7 +130,6 @@ class Client extends EventEmitter {
   }
 
   _scrape (opts, done) {
-    this.#unuse ??= engine.use()
     for (const tracker of this._trackers) tracker.scrape(opts, done)
   }
 

@@ -8,14 +8,22 @@ class Tiers {
   #tiers
   #waiting = []
   #busy = false
+  #stops = 0
+  // Those that may have us among their peers.
+  #told = new Set()
+  // The one that answered last.
+  #current
 
   constructor (tiers) {
     this.#tiers = tiers.map(shuffle)
   }
 
-  /** Where announces go at the moment. */
-  get first () {
-    return this.#tiers[0]?.[0]
+  /** As a tracker's `setInterval`: there is one timer for all. */
+  setInterval (intervalMs) {
+    const all = this.#tiers.flat()
+    for (const tracker of all) tracker.setInterval(0)
+    const holder = this.#current ?? all[0]
+    holder?.setInterval(intervalMs)
   }
 
   /**
@@ -23,9 +31,20 @@ class Tiers {
    * has to leave before the client is destroyed.
    */
   announce (opts) {
-    if (opts.event === 'stopped') return this.#try(this.#tiers.flat(), opts, () => {})
+    if (opts.event === 'stopped') return this.#stop(opts)
     this.#waiting.push(opts)
     if (!this.#busy) this.#next()
+  }
+
+  // Whoever has us hears of it at once: a first tier that fails now would use up the time that a
+  // client has at its end. What waits for its turn would bring us back.
+  #stop (opts) {
+    this.#stops += 1
+    this.#waiting = []
+    const told = [...this.#told]
+    this.#told.clear()
+    if (told.length === 0) return this.#try(this.#tiers.flat(), opts, () => {})
+    for (const tracker of told) tracker.announce(opts)
   }
 
   #next () {
@@ -37,14 +56,22 @@ class Tiers {
   #try (trackers, opts, done) {
     const [tracker, ...rest] = trackers
     if (tracker === undefined || tracker.destroyed) return done()
+    const stops = this.#stops
+    if (opts.event !== 'stopped') this.#told.add(tracker)
     tracker.announce(opts, err => {
-      if (err !== undefined) return this.#try(rest, opts, done)
-      this.#succeeded(tracker)
-      done()
+      if (err === undefined) {
+        this.#succeeded(tracker)
+        return done()
+      }
+      // After a stop, what came before it goes no further, and what came after it counts.
+      if (stops !== this.#stops) return done()
+      this.#told.delete(tracker)
+      this.#try(rest, opts, done)
     })
   }
 
   #succeeded (tracker) {
+    this.#current = tracker
     const tier = this.#tiers.find(tier => tier.includes(tracker))
     tier.splice(tier.indexOf(tracker), 1)
     tier.unshift(tracker)

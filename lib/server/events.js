@@ -22,9 +22,6 @@ const WANT = { update: 1, complete: 2, start: 4, stop: 8, pause: 16, warning: 1 
 /**
  * Calls `emit(name, ...args)` for each event of a batch.
  *
-/**
- * Calls `emit(name, ...args)` for each event of a batch.
- *
  * @param {number} maxNumwant the server's limit, for `params.numwant`
  * @param {(id: number) => object} socketOf what a listener can do with a WebSocket connection
  */

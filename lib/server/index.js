@@ -18,7 +18,7 @@ const { SocketFacade, WebSocketListener } = require('./websocket')
 const EVENTS_PER_TURN = 512
 
 /**
- * A BitTorrent tracker over UDP (BEP 15) and HTTP (BEP 3), served by the engine's own threads.
+ * A BitTorrent tracker over UDP (BEP 15), HTTP (BEP 3) and WebSocket, served by the engine's own threads.
  */
 class Server extends EventEmitter {
   #native
@@ -68,7 +68,8 @@ class Server extends EventEmitter {
       opened()
       if (this.#state === 'closed') return
       this.#state = 'new'
-      this.emit('error', err)
+      // Out of the promise: without a listener it is an uncaught exception, as in any emitter.
+      process.nextTick(() => { if (this.#state !== 'closed') this.emit('error', err) })
     })
   }
 
@@ -101,7 +102,7 @@ class Server extends EventEmitter {
    */
   getSwarm (infoHash, cb) {
     const key = toHex(infoHash)
-    process.nextTick(() => cb(null, this.torrents[key]))
+    process.nextTick(() => cb(null, Object.hasOwn(this.torrents, key) ? this.torrents[key] : undefined))
   }
 
   // The engine makes only the events that somebody listens to. `once` comes by way of `on`.
@@ -159,11 +160,10 @@ class Server extends EventEmitter {
     this.udp4?._opened(bound.udp4)
     this.udp6?._opened(bound.udp6)
     this.listening = true
-    // Out of the promise: what a listener throws is an uncaught exception, as in any emitter.
+    // Out of the promise, likewise.
     process.nextTick(() => {
-      if (this.#state !== 'open') return
-      this.emit('listening')
-      if (bound.noIpv6) {
+      if (this.#state === 'open') emitSafely(this, 'listening')
+      if (this.#state === 'open' && bound.noIpv6) {
         this.emit('warning', trackerError(
           'IPv6 is not available on this machine: listening on IPv4 alone', 'ERR_TRACKER_NO_IPV6'))
       }

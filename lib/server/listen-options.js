@@ -45,7 +45,7 @@ function httpHosts (hostname) {
 
 function udpHosts (hostname) {
   if (!isObject(hostname)) return { host: parseHost(hostname) }
-  return { host4: parseHost(hostname.udp), host6: parseHost(hostname.udp6) }
+  return { host4: parseHost(hostname.udp, 4), host6: parseHost(hostname.udp6, 6) }
 }
 
 function parsePort (value) {
@@ -58,10 +58,21 @@ function parsePort (value) {
     { code: 'ERR_SOCKET_BAD_PORT' })
 }
 
-function parseHost (value) {
+function parseHost (value, family) {
   if (value === undefined || value === null || value === '') return undefined
-  if (typeof value === 'string') return value.replace(/^\[(.*)\]$/, '$1')
-  throw trackerError('hostname must be a string', 'ERR_TRACKER_INVALID_HOSTNAME')
+  if (typeof value !== 'string') throw invalidHost('hostname must be a string')
+  const host = value.replace(/^\[(.*)\]$/, '$1')
+  const literal = net.isIP(host)
+  // The engine binds an address and no interface.
+  if (literal !== 0 && host.includes('%')) throw invalidHost(`hostname must be without a zone: ${host}`)
+  if (family !== undefined && literal !== 0 && literal !== family) {
+    throw invalidHost(`hostname must be of IPv${family}: ${host}`)
+  }
+  return host
+}
+
+function invalidHost (message) {
+  return trackerError(message, 'ERR_TRACKER_INVALID_HOSTNAME')
 }
 
 async function resolveHost (host) {

@@ -86,7 +86,7 @@ function text (opts, name) {
 function webSocketOptions (ws) {
   const opts = typeof ws === 'object' && ws !== null ? ws : {}
   return {
-    intervalMs: ms(opts, 'interval'),
+    intervalMs: ms(opts, 'interval') || undefined,
     maxMessage: count(opts, 'maxPayload'),
     maxOffers: count(opts, 'maxOffers'),
     maxInfoHashes: count(opts, 'maxInfoHashes'),

@@ -1,5 +1,7 @@
 'use strict'
 
+const { inspect } = require('node:util')
+
 /**
  * A torrent's swarm, as it is in the engine's store at the time of each look.
  */
@@ -40,7 +42,7 @@ class SwarmPeers {
 
   /** The peer of this address, or over WebSocket of this peer id, or undefined. */
   peek (addr) {
-    const peer = this.#native.peer(this.#infoHash, addr)
+    const peer = typeof addr === 'string' ? this.#native.peer(this.#infoHash, addr) : null
     if (peer === null) return undefined
     const { ip, port, peerId, complete, socket } = peer
     return { type: socket === undefined ? 'peer' : 'ws', complete, peerId, ip, port }
@@ -56,7 +58,8 @@ class SwarmPeers {
  * `server.torrents`: an object of swarms by info hash (hexadecimal), reading the store at each look.
  */
 function torrentsView (native) {
-  const target = Object.create(null)
+  // The console looks at the target of a proxy, not at what the proxy shows.
+  const target = Object.defineProperty({}, inspect.custom, { value: () => ({ ...view }), configurable: true })
   // A program that keeps `torrents[hash]` expects one object as long as the torrent lives; a weak
   // reference does it without holding a million of them.
   const views = new Map()
@@ -64,33 +67,37 @@ function torrentsView (native) {
     if (views.get(infoHash)?.deref() === undefined) views.delete(infoHash)
   })
 
-  function view (infoHash) {
-    let swarm = views.get(infoHash)?.deref()
-    if (swarm === undefined) {
-      swarm = new Swarm(infoHash, native)
-      views.set(infoHash, new WeakRef(swarm))
-      registry.register(swarm, infoHash)
+  function swarm (infoHash) {
+    let found = views.get(infoHash)?.deref()
+    if (found === undefined) {
+      found = new Swarm(infoHash, native)
+      views.set(infoHash, new WeakRef(found))
+      registry.register(found, infoHash)
     }
-    return swarm
+    return found
   }
 
   // The engine reads upper case as well; as keys, they would be second ones for the same torrents.
   const has = key => typeof key === 'string' && key === key.toLowerCase() && native.swarm(key) !== null
-  return new Proxy(target, {
-    has: (_, key) => has(key),
-    get: (_, key) => has(key) ? view(key) : undefined,
+  const view = new Proxy(target, {
+    has: (_, key) => has(key) || key in Object.prototype,
+    get: (_, key, receiver) => has(key) ? swarm(key) : Reflect.get(Object.prototype, key, receiver),
     ownKeys: () => native.torrents(),
     getOwnPropertyDescriptor (_, key) {
       if (!has(key)) return undefined
-      return { value: view(key), enumerable: true, configurable: true, writable: false }
+      return { value: swarm(key), enumerable: true, configurable: true, writable: false }
     },
     deleteProperty (_, key) {
       if (typeof key === 'string') native.removeTorrent(key)
       return true
     },
     set: () => false,
-    defineProperty: () => false
+    defineProperty: () => false,
+    // A target that takes no more would have to list the store's keys itself from then on.
+    preventExtensions: () => false,
+    setPrototypeOf: () => false
   })
+  return view
 }
 
 module.exports = { Swarm, torrentsView }

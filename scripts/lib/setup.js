@@ -28,7 +28,8 @@ async function installPackages (log = console.error) {
   if (installed !== null && installed >= modified(path.join(ROOT, 'package-lock.json'))) return
   log('Installing npm packages (npm ci)')
   const lines = []
-  const [command, args] = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error')
+  // Build tools are development dependencies, which NODE_ENV=production would leave out.
+  const [command, args] = npm('ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error')
   const failure = await run(command, args, { onLine: line => lines.push(line) })
   if (failure) throw new SetupError(`npm ci failed (${failure}).`, lines.join('\n'))
 }

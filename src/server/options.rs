@@ -130,7 +130,7 @@ impl NativeWebSocketOptions {
             max_sockets_per_ip: self.max_sockets_per_ip.map(|most| most as usize),
             max_queue: count(self.max_queue, default.max_queue),
             ping_interval: self.ping_interval_ms.map_or(default.ping_interval, millis),
-            idle_timeout: self.idle_timeout_ms.map_or(default.idle_timeout, millis),
+            idle_timeout: self.idle_timeout_ms.map(millis),
             origins: self.origins,
         }
     }

@@ -41,10 +41,22 @@ pub struct WebSocketOptions {
     pub max_queue: usize,
     /// Time between pings; a socket that sent nothing since the last one is closed.
     pub ping_interval: Duration,
-    /// A socket that sent no message for this long is closed.
-    pub idle_timeout: Duration,
+    /// A socket that sent no message for this long is closed. `None` for ten minutes, or twice the
+    /// interval if that is longer: who comes when it was asked to is not idle.
+    pub idle_timeout: Option<Duration>,
     /// The `Origin`s that may connect; `None` for all. Those without one (no browser) may always.
     pub origins: Option<Vec<String>>,
+}
+
+/// The least time without a message that makes a socket idle, where the options don't say.
+const LEAST_IDLE: Duration = Duration::from_secs(600);
+
+impl WebSocketOptions {
+    /// The time without a message after which a socket is closed, given the announce interval.
+    fn idle_after(&self, interval: Duration) -> Duration {
+        self.idle_timeout
+            .unwrap_or(LEAST_IDLE.max(interval.saturating_mul(2)))
+    }
 }
 
 impl Default for WebSocketOptions {
@@ -58,8 +70,26 @@ impl Default for WebSocketOptions {
             max_sockets_per_ip: None,
             max_queue: 1 << 20,
             ping_interval: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(600),
+            idle_timeout: None,
             origins: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_keeps_to_the_interval_is_not_idle() {
+        let secs = Duration::from_secs;
+        let default = WebSocketOptions::default();
+        assert_eq!(default.idle_after(secs(120)), secs(600));
+        assert_eq!(default.idle_after(secs(3600)), secs(7200));
+        let given = WebSocketOptions {
+            idle_timeout: Some(secs(5)),
+            ..default
+        };
+        assert_eq!(given.idle_after(secs(3600)), secs(5));
     }
 }

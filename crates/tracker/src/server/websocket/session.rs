@@ -139,7 +139,9 @@ impl Session {
         pings.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         // The first tick is at once.
         pings.tick().await;
-        let idle = time::sleep(options.idle_timeout);
+        let interval = Duration::from_secs(self.context.websocket_interval_secs.into());
+        let idle_after = options.idle_after(interval);
+        let idle = time::sleep(idle_after);
         tokio::pin!(idle);
         loop {
             let flow = tokio::select! {
@@ -149,7 +151,7 @@ impl Session {
                 _ = pings.tick() => self.ping(patience).await,
                 () = idle.as_mut() => {
                     // Not moved with each message: that would cost more than a look now and then.
-                    let end = self.last_message + options.idle_timeout;
+                    let end = self.last_message + idle_after;
                     if end <= time::Instant::now() {
                         ControlFlow::Break(Ended::Close(CloseCode::Away, "idle"))
                     } else {
