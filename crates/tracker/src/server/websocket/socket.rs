@@ -22,6 +22,10 @@ const OFFER_LIFETIME: Duration = Duration::from_secs(120);
 /// minutes that they live.
 const MAX_EXPECTED: usize = 256;
 
+/// Of those, what makes room first: the offers of a socket that has so many. One that floods its swarm
+/// must not take from others the answers that are under way.
+const CROWD: usize = MAX_EXPECTED / 8;
+
 /// Where a connection came from.
 #[derive(Debug)]
 pub(crate) struct Origin {
@@ -123,7 +127,7 @@ impl Socket {
             let mut state = self.lock();
             drop_stale(&mut state.expected, now);
             if state.expected.len() >= MAX_EXPECTED {
-                state.expected.pop_front();
+                make_room(&mut state.expected, offer.socket);
             }
             state.expected.push_back(Expected {
                 offer_id,
@@ -188,6 +192,16 @@ pub(super) fn footprint(message: &Vec<u8>) -> usize {
     /// What a large one has reserved and does not use is no concern: a reply may be as long as the limit.
     const MAX_ROOM: usize = 256;
     message.capacity().min(message.len() + MAX_ROOM) + OVERHEAD
+}
+
+/// Drops the oldest offer of a socket that has a crowd of them, else the oldest of all.
+fn make_room(expected: &mut VecDeque<Expected>, newcomer: SocketId) {
+    let sockets = || expected.iter().map(|expected| expected.offer.socket);
+    let is_crowd = |socket: &SocketId| sockets().filter(|other| other == socket).count() >= CROWD;
+    // The newcomer first: so a flood costs one look at the list, not one for each entry.
+    let crowd = std::iter::once(newcomer).chain(sockets()).find(is_crowd);
+    let index = crowd.and_then(|crowd| sockets().position(|socket| socket == crowd));
+    expected.remove(index.unwrap_or_default());
 }
 
 fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
@@ -272,6 +286,22 @@ mod tests {
             socket.push(b"{}".to_vec());
         }
         assert_eq!(socket.ending(), Some(Ending::TooSlow));
+    }
+
+    #[test]
+    fn a_flood_of_offers_drops_its_own() {
+        let socket = socket(usize::MAX);
+        let id = |number: u64| OfferId::parse(&format!("\"{number}\"")).unwrap();
+        let now = Timestamp::from_secs(1);
+        let give = |number, from| socket.offer(Vec::new(), Some(id(number)), offer_of(from), now);
+        give(1, 1);
+        (1000..2000).for_each(|number| give(number, 9));
+        give(2, 2);
+        (2000..3000).for_each(|number| give(number, 9));
+        for (number, from) in [(1, 1), (2, 2), (2999, 9)] {
+            let taken = socket.take_expected(&id(number), InfoHash([1; 20]), PeerId([2; 20]), now);
+            assert_eq!(taken, Some(offer_of(from)));
+        }
     }
 
     #[test]
