@@ -173,10 +173,11 @@ class Server extends EventEmitter {
   // Rung by the engine. The next ring comes only after a batch that was not full.
   #drain () {
     const { count, records } = this.#native.takeEvents(EVENTS_PER_TURN)
+    // First: the engine does not ring again after a full batch, whatever becomes of this one.
+    if (count === EVENTS_PER_TURN) setImmediate(() => this.#drain())
     decodeEvents(records, (...args) => {
       if (this.#state !== 'closed') emitSafely(this, ...this.#heard(args))
     }, this.#maxNumwant, id => new SocketFacade(this.#native, id))
-    if (count === EVENTS_PER_TURN) setImmediate(() => this.#drain())
   }
 }
 

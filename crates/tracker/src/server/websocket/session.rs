@@ -44,6 +44,9 @@ const READ_BUFFER: usize = 4 * 1024;
 /// Frames are gathered up to this many bytes before they are written.
 const WRITE_BUFFER: usize = 16 * 1024;
 
+/// A timer of no time at all would never let anything else have its turn.
+const SHORTEST_PING: Duration = Duration::from_millis(1);
+
 /// A close frame and what is queued before it have this long.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
@@ -135,7 +138,7 @@ impl Session {
     async fn run(&mut self, place: &Place) -> Ended {
         let options = place.hub().options();
         let patience = options.ping_interval;
-        let mut pings = time::interval(options.ping_interval);
+        let mut pings = time::interval(options.ping_interval.max(SHORTEST_PING));
         pings.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         // The first tick is at once.
         pings.tick().await;
