@@ -26,6 +26,10 @@ const MAX_EXPECTED: usize = 256;
 /// must not take from others the answers that are under way.
 const CROWD: usize = MAX_EXPECTED / 8;
 
+/// So many offers make room unseen once nobody was found to have a crowd: looking at each cost a busy
+/// socket more than half of its time, and in so few a crowd is only beginning.
+const CALM: u8 = 16;
+
 /// Where a connection came from.
 #[derive(Debug)]
 pub(crate) struct Origin {
@@ -55,6 +59,8 @@ struct State {
     queued: usize,
     ending: Option<Ending>,
     expected: VecDeque<Expected>,
+    /// Offers for which nobody is looked for who has a crowd of them.
+    calm: u8,
 }
 
 /// Why a socket is to end.
@@ -127,7 +133,7 @@ impl Socket {
             let mut state = self.lock();
             drop_stale(&mut state.expected, now);
             if state.expected.len() >= MAX_EXPECTED {
-                make_room(&mut state.expected, offer.socket);
+                state.make_room();
             }
             state.expected.push_back(Expected {
                 offer_id,
@@ -194,14 +200,33 @@ pub(super) fn footprint(message: &Vec<u8>) -> usize {
     message.capacity().min(message.len() + MAX_ROOM) + OVERHEAD
 }
 
-/// Drops the oldest offer of a socket that has a crowd of them, else the oldest of all.
-fn make_room(expected: &mut VecDeque<Expected>, newcomer: SocketId) {
-    let sockets = || expected.iter().map(|expected| expected.offer.socket);
-    let is_crowd = |socket: &SocketId| sockets().filter(|other| other == socket).count() >= CROWD;
-    // The newcomer first: so a flood costs one look at the list, not one for each entry.
-    let crowd = std::iter::once(newcomer).chain(sockets()).find(is_crowd);
-    let index = crowd.and_then(|crowd| sockets().position(|socket| socket == crowd));
-    expected.remove(index.unwrap_or_default());
+impl State {
+    /// Drops the oldest offer of a socket that has a crowd of them, else the oldest of all.
+    fn make_room(&mut self) {
+        if self.calm > 0 {
+            self.calm -= 1;
+            self.expected.pop_front();
+            return;
+        }
+        let crowd = crowd(&self.expected);
+        if crowd.is_none() {
+            self.calm = CALM;
+        }
+        let mut sockets = self.expected.iter().map(|expected| expected.offer.socket);
+        let index = crowd.and_then(|crowd| sockets.position(|socket| socket == crowd));
+        self.expected.remove(index.unwrap_or_default());
+    }
+}
+
+/// A socket that has a crowd of the offers.
+fn crowd(expected: &VecDeque<Expected>) -> Option<SocketId> {
+    let mut sockets: Vec<_> = expected
+        .iter()
+        .map(|expected| expected.offer.socket)
+        .collect();
+    sockets.sort_unstable();
+    let mut same = sockets.chunk_by(|a, b| a == b);
+    same.find(|same| same.len() >= CROWD)?.first().copied()
 }
 
 fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
