@@ -26,6 +26,36 @@ export declare class NativeClient {
 
 /** A tracker and, while it listens, its server. */
 export declare class NativeServer {
+  /** Takes an announce in and answers it. */
+  announce(announce: NativeAnnounce): NativeAnswer
+  /** All torrents, if so many may be listed; null if not. */
+  fullScrape(): Array<string> | null
+  /** Seconds between the announces of a WebSocket peer. */
+  webSocketInterval(): number
+  /** Housekeeping of a tracker that listens nowhere itself. */
+  housekeep(): void
+  /** Reads an HTTP request. */
+  parseHttp(head: NativeHttpHead): NativeParsed
+  /** Reads a datagram; nothing comes back of one that has been dealt with. */
+  parseUdp(packet: Buffer, address: string, port: number): NativeParsed | null
+  /** Sends a datagram from the tracker's port. */
+  sendUdp(packet: Buffer, address: string, port: number): void
+  /** Warns of a request, within the limits that hold for all warnings. */
+  warn(code: string, message: string, address?: string | undefined | null, port?: number | undefined | null): void
+  /** A number for a WebSocket that JavaScript serves; null if there are too many. */
+  openSocket(upgrade: NativeUpgrade): number | null
+  /** Handles a message of such a socket; null for one that is no text. */
+  message(socket: number, text?: string | undefined | null): void
+  /** Such a socket is gone. */
+  closed(socket: number): void
+  /** Accepts no more HTTP connections, and gives up the listening sockets. */
+  handOver(): NativeListeners | null
+  /** Lets the engine answer these questions. */
+  allow(questions: Float64Array): void
+  /** Gives the failure reason to whoever a question was about. */
+  refuse(question: number, reason: string): void
+  /** Gives the answer. */
+  reply(question: number, reply: NativeReply): void
   constructor(options: NativeServerOptions, onEvents: () => void)
   listen(bindings: NativeBindings): NativeBound
   /** Stops listening; `done` is called when the last thread has ended. */
@@ -88,6 +118,22 @@ export interface NativeAnnounce {
   port: number
 }
 
+/** An announce that JavaScript makes, of a peer by address or by socket. */
+export interface NativeAnnounce {
+  infoHash: string
+  peerId: string
+  /** By the numbers of BEP 15. */
+  event: number
+  /** Bytes left; absent if not known. */
+  left?: number
+  numwant?: number
+  ip?: string
+  port?: number
+  /** By UDP. */
+  udp?: boolean
+  socket?: number
+}
+
 export interface NativeAnnounceReply {
   complete?: number
   incomplete?: number
@@ -95,6 +141,15 @@ export interface NativeAnnounceReply {
   trackerId?: Uint8Array
   externalIp?: string
   raw?: Record<string, unknown>
+}
+
+/** What it is answered with. */
+export interface NativeAnswer {
+  failure?: string
+  complete: number
+  incomplete: number
+  /** Rows of 47 bytes, for lib/server/peer-rows.js to decode. */
+  peers: Buffer
 }
 
 /** Addresses, as numbers in text form, and a port. */
@@ -147,10 +202,44 @@ export interface NativeEvents {
   records: Buffer
 }
 
+/** The head of an HTTP request that Node has read. */
+export interface NativeHttpHead {
+  url: string
+  remoteAddress: string
+  remotePort: number
+  forwarded?: string
+  /** `announce` or `scrape`, whatever the path says. */
+  action?: string
+  trustProxy?: boolean
+  isGet: boolean
+  /** The header `accept` is `application/json`. */
+  wantsJson: boolean
+}
+
+/** HTTP's listening sockets, given up by the engine: descriptors, where the system has them. */
+export interface NativeListeners {
+  v4?: number
+  v6?: number
+}
+
 /** A key of a query, and its value as text or as bytes. */
 export interface NativePair {
   key: string
   value: string | Uint8Array
+}
+
+/** What a request asks for: one of these. */
+export interface NativeParsed {
+  /** It gets this failure reason, and `code` is that of the warning. */
+  failure?: string
+  code?: string
+  /** An announce: the address as stored, and its IP. */
+  addr?: string
+  ip?: string
+  /** A scrape; empty for all torrents. */
+  infoHashes?: Array<string>
+  /** Statistics: `html` or `json`. */
+  stats?: string
 }
 
 /** A peer of a swarm. */
@@ -164,6 +253,19 @@ export interface NativePeer {
   port?: number
   /** Of a WebSocket peer. */
   socket?: number
+}
+
+/** An answer that JavaScript made; see `Reply` of the engine. */
+export interface NativeReply {
+  status?: number
+  contentType?: string
+  body?: Buffer
+  /** WebSocket: a message, instead of `body`. */
+  text?: string
+  /** WebSocket: who gets the offers, in their order; a negative number for nobody. */
+  offersTo?: Array<number>
+  /** WebSocket: whether an answer is passed on. */
+  passOn?: boolean
 }
 
 /** A request to a tracker; lib/client has checked what is in it. */
@@ -228,6 +330,9 @@ export interface NativeServerOptions {
   udpReceiveBuffer?: number
   udpSendBuffer?: number
   http?: boolean
+  stats?: boolean
+  /** For tests. */
+  seed?: number
   /** WebSocket is on where this is given. */
   webSocket?: NativeWebSocketOptions
 }
@@ -246,6 +351,15 @@ export interface NativeSystemError {
   address?: string
   port?: number
   message: string
+}
+
+/** The request that became a WebSocket which JavaScript serves. */
+export interface NativeUpgrade {
+  url: string
+  /** Names and values in turn. */
+  headers: Array<string>
+  ip: string
+  port: number
 }
 
 /** Something that happened to a share. */

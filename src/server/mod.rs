@@ -1,7 +1,10 @@
+mod answers;
 mod bindings;
 mod options;
 mod peers;
 mod records;
+mod requests;
+mod verdicts;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,13 +12,13 @@ use std::{
 };
 
 use napi::{
-    Env, Result,
+    Env, Error, Result, Status,
     bindgen_prelude::{Buffer, Function, ObjectFinalize},
 };
 use napi_derive::napi;
 use tracker::{
     server::{
-        Server,
+        Desk, Server,
         events::{EventQueue, EventSink},
     },
     tracker::Tracker,
@@ -37,7 +40,7 @@ const STORE_BYTES: i64 = 1 << 20;
 pub struct NativeServer {
     tracker: Arc<Tracker>,
     events: Arc<EventQueue>,
-    options: tracker::server::ServerOptions,
+    desk: Desk,
     running: Mutex<Option<Server>>,
 }
 
@@ -81,22 +84,21 @@ impl NativeServer {
     ) -> Result<Self> {
         let (config, options) = options.into_engine()?;
         env.adjust_external_memory(STORE_BYTES)?;
+        let tracker = Arc::new(Tracker::new(config));
+        let events = Arc::new(EventQueue::new(Box::new(Sink(doorbell(&on_events)?))));
+        let desk = Desk::new(Arc::clone(&tracker), Arc::clone(&events), options)
+            .map_err(|error| Error::new(Status::GenericFailure, error.to_string()))?;
         Ok(Self {
-            tracker: Arc::new(Tracker::new(config)),
-            events: Arc::new(EventQueue::new(Box::new(Sink(doorbell(&on_events)?)))),
-            options,
+            tracker,
+            events,
+            desk,
             running: Mutex::default(),
         })
     }
 
     #[napi(catch_unwind)]
     pub fn listen(&self, bindings: NativeBindings) -> Result<NativeBound> {
-        let started = Server::start(
-            Arc::clone(&self.tracker),
-            Arc::clone(&self.events),
-            self.options.clone(),
-            bindings.into_engine()?,
-        );
+        let started = Server::start(&self.desk, bindings.into_engine()?);
         Ok(match started {
             Ok(server) => {
                 let bound = NativeBound::listening(server.addrs());
@@ -110,7 +112,7 @@ impl NativeServer {
     /// Stops listening; `done` is called when the last thread has ended.
     #[napi(catch_unwind)]
     pub fn close(&self, done: Function<'_, (), ()>) -> Result<()> {
-        self.events.close();
+        self.desk.close();
         let done = Arc::new(doorbell(&done)?);
         let told = Arc::clone(&done);
         let server = self
@@ -152,26 +154,19 @@ impl NativeServer {
     /// How many WebSocket connections there are.
     #[napi(catch_unwind)]
     pub fn sockets(&self) -> u32 {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map_or(0, |server| server.sockets() as u32)
+        self.desk.sockets() as u32
     }
 
     /// Sends a text to a WebSocket connection, if it is still there.
     #[napi(catch_unwind)]
     pub fn send(&self, socket: f64, text: String) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = &*running {
-            server.send(socket_id(socket), text);
-        }
+        self.desk.send(socket_id(socket), text);
     }
 
     /// Closes a WebSocket connection, if it is still there.
     #[napi(catch_unwind)]
     pub fn close_socket(&self, socket: f64) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = &*running {
-            server.close_socket(socket_id(socket));
-        }
+        self.desk.close_socket(socket_id(socket));
     }
 
     #[napi(catch_unwind)]
@@ -208,8 +203,7 @@ impl NativeServer {
             return Vec::new();
         };
         let peers = self.tracker.store().peers_of(&info_hash);
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        peers::views(peers, running.as_ref())
+        peers::views(peers, &self.desk)
     }
 
     #[napi(catch_unwind)]
@@ -218,6 +212,14 @@ impl NativeServer {
         let index = peers.iter().position(|peer| peer.key == key)?;
         Some(peers.swap_remove(index))
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "below 2^53, as we give them out"
+)]
+fn socket_number(socket: SocketId) -> f64 {
+    socket.0 as f64
 }
 
 /// Numbers below 2^53, as we gave them out.

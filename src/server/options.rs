@@ -36,6 +36,9 @@ pub struct NativeServerOptions {
     pub udp_receive_buffer: Option<u32>,
     pub udp_send_buffer: Option<u32>,
     pub http: Option<bool>,
+    pub stats: Option<bool>,
+    /// For tests.
+    pub seed: Option<u32>,
     /// WebSocket is on where this is given.
     pub web_socket: Option<NativeWebSocketOptions>,
 }
@@ -106,6 +109,8 @@ impl NativeServerOptions {
             idle_timeout: self.idle_timeout_ms.map_or(server.idle_timeout, millis),
             path_prefix: self.path_prefix.unwrap_or(server.path_prefix),
             http: self.http.unwrap_or(server.http),
+            stats: self.stats.unwrap_or(server.stats),
+            seed: self.seed.map(Into::into),
             websocket: self.web_socket.map(NativeWebSocketOptions::into_engine),
             udp_buffers: (
                 self.udp_receive_buffer

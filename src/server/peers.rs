@@ -4,7 +4,7 @@ use std::{
 };
 
 use tracker::{
-    server::Server,
+    server::Desk,
     swarm::{PeerSnapshot, PeerSource},
     types::SocketId,
 };
@@ -12,7 +12,7 @@ use tracker::{
 use super::NativePeer;
 
 /// The peers as JavaScript sees them: by key, and of two sockets with one peer id the newer one.
-pub(super) fn views(peers: Vec<PeerSnapshot>, server: Option<&Server>) -> Vec<NativePeer> {
+pub(super) fn views(peers: Vec<PeerSnapshot>, desk: &Desk) -> Vec<NativePeer> {
     let mut views: Vec<NativePeer> = Vec::with_capacity(peers.len());
     let mut by_peer_id: HashMap<_, (SocketId, usize)> = HashMap::new();
     for peer in peers {
@@ -23,7 +23,7 @@ pub(super) fn views(peers: Vec<PeerSnapshot>, server: Option<&Server>) -> Vec<Na
             }
             PeerSource::Socket(socket) => socket,
         };
-        let addr = server.and_then(|server| server.socket_addr(socket));
+        let addr = desk.socket_addr(socket);
         let view = view(&peer, peer.peer_id.to_string(), addr, Some(socket));
         match by_peer_id.entry(peer.peer_id) {
             Entry::Vacant(entry) => {

@@ -1,11 +1,24 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{
-    events::EventQueue,
+    events::{Event, EventQueue, want},
     proxy::TrustProxy,
+    questions::Questions,
     websocket::{Hub, WebSocketOptions},
 };
-use crate::{net, tracker::Tracker};
+use crate::{
+    net,
+    protocol::connection_id::ConnectionIds,
+    tracker::Tracker,
+    types::{InfoHash, Timestamp},
+};
 
 /// What all threads of a server share.
 pub(super) struct Context {
@@ -18,8 +31,14 @@ pub(super) struct Context {
     pub(super) min_interval_secs: Option<u32>,
     /// The announce interval of WebSocket peers.
     pub(super) websocket_interval_secs: u32,
-    /// The WebSocket connections, if that transport is on.
-    pub(super) hub: Option<Arc<Hub>>,
+    /// The WebSocket connections, those too that the user's code serves.
+    pub(super) hub: Arc<Hub>,
+    /// What the user's code is asked about.
+    pub(super) questions: Questions,
+    /// Of all UDP threads, and of those who answer for them.
+    pub(super) connection_ids: ConnectionIds,
+    /// Connections are to end with their next answer: others accept from now on.
+    pub(super) handed_over: AtomicBool,
 }
 
 impl Context {
@@ -27,23 +46,65 @@ impl Context {
         tracker: Arc<Tracker>,
         events: Arc<EventQueue>,
         options: ServerOptions,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let config = tracker.config();
-        let websocket = options.websocket.clone();
-        let websocket_interval = websocket.as_ref().and_then(|options| options.interval);
-        let websocket_interval = websocket_interval.unwrap_or(config.interval / 5);
+        let websocket = options.websocket.clone().unwrap_or_default();
+        let websocket_interval = websocket.interval.unwrap_or(config.interval / 5);
+        let ids = ConnectionIds::new(random()?, options.connection_id_lifetime);
         let interval_secs = wire_secs(config.interval);
         let min_interval_secs = config.min_interval.map(wire_secs);
-        Self {
+        Ok(Self {
             tracker,
             events,
             options,
             interval_secs,
             min_interval_secs,
             websocket_interval_secs: wire_secs(websocket_interval),
-            hub: websocket.map(|options| Hub::new(within_descriptors(options))),
+            hub: Hub::new(within_descriptors(websocket)),
+            questions: Questions::default(),
+            connection_ids: ids,
+            handed_over: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the user's code is asked about the announces of this torrent.
+    pub(super) fn asks_about(&self, info_hash: &InfoHash) -> bool {
+        self.events.wants(want::ASK_ANNOUNCE) || self.tracker.store().is_watched(info_hash)
+    }
+
+    /// One small step of housekeeping; whether more are due.
+    pub(super) fn housekeep(&self, now: Timestamp) -> bool {
+        let due = self.tracker.housekeep(now);
+        if self.tracker.store().has_evicted() {
+            self.tell_evicted();
+        }
+        due
+    }
+
+    /// Tells who watches swarms whom they have lost.
+    pub(super) fn tell_evicted(&self) {
+        let evicted = self.tracker.store().take_evicted();
+        self.events
+            .append_now(&mut evicted.into_iter().map(Event::Evicted).collect());
+    }
+
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Relaxed)
+    }
+
+    /// The seed of a thread's random numbers.
+    pub(super) fn seed(&self) -> io::Result<u64> {
+        match self.options.seed {
+            Some(seed) => Ok(seed),
+            None => random().map(u64::from_ne_bytes),
         }
     }
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
 }
 
 /// `WebSocket`s may take half of all descriptors: there are HTTP connections as well, and the program
@@ -64,6 +125,10 @@ fn wire_secs(interval: Duration) -> u32 {
 }
 
 /// How a server treats its transports.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options that are on or off, each by itself"
+)]
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// Threads per transport, 1 to 64.
@@ -86,6 +151,10 @@ pub struct ServerOptions {
     pub http: bool,
     /// WebSocket, if that transport is on.
     pub websocket: Option<WebSocketOptions>,
+    /// Answers `/stats` and `/stats.json`, with what the user's code makes of the numbers.
+    pub stats: bool,
+    /// Makes the choice of peers repeatable. For tests: whoever knows it can foretell the choice.
+    pub seed: Option<u64>,
     /// Kernel buffers of each UDP socket, in bytes: receive, send.
     pub udp_buffers: (usize, usize),
 }
@@ -103,6 +172,8 @@ impl Default for ServerOptions {
             path_prefix: String::new(),
             http: true,
             websocket: None,
+            stats: false,
+            seed: None,
             udp_buffers: (8 << 20, 4 << 20),
         }
     }

@@ -16,7 +16,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::types::{AnnounceEvent, PeerAddr, PeerId, SocketId, Timestamp};
+pub use super::websocket::Socket;
+use crate::{
+    swarm::Evicted,
+    types::{AnnounceEvent, PeerAddr, PeerId, SocketId, Timestamp},
+};
 
 /// Events that may wait to be taken. At a listener's 300,000 a second it is a pause of 30 ms.
 const CAPACITY: usize = 10_000;
@@ -36,15 +40,78 @@ pub enum Event {
     Warning(Warning),
     /// A socket or a thread failed.
     Error(Failure),
+    /// An announce is asked about before it is answered.
+    Question {
+        /// For the verdict.
+        id: u64,
+        /// The announce.
+        announced: Announced,
+    },
+    /// Another request is: a scrape, or the statistics.
+    Inquiry {
+        /// For the verdict.
+        id: u64,
+        /// What is asked for.
+        kind: Inquiry,
+        /// The request.
+        request: Request,
+        /// Where it came from.
+        from: SocketAddr,
+    },
+    /// A datagram that the user's code is to handle.
+    Packet {
+        /// As it came.
+        packet: Box<[u8]>,
+        /// Whose.
+        from: SocketAddr,
+    },
+    /// A text for a socket that the user's code serves.
+    Deliver {
+        /// The socket.
+        socket: Arc<Socket>,
+        /// JSON.
+        message: Vec<u8>,
+    },
+    /// A socket that the user's code serves is to be closed.
+    Close {
+        /// The socket.
+        socket: SocketId,
+        /// It read too slowly.
+        too_slow: bool,
+    },
+    /// A socket is gone; told where [`want::GONE`] is.
+    Gone {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// A peer left a swarm that somebody watches, without having said so.
+    Evicted(Evicted),
+}
+
+/// What is asked for that is no announce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// The numbers of some torrents.
+    Scrape,
+    /// The statistics as a page.
+    Stats,
+    /// The statistics as JSON.
+    StatsJson,
 }
 
 impl Event {
     /// What it holds on the heap, about, in bytes.
     fn size(&self) -> usize {
         match self {
-            Self::Announce(announced) => announced.request.size(),
+            Self::Announce(announced) | Self::Question { announced, .. } => {
+                announced.request.size()
+            }
             Self::Warning(warning) => warning.message.len(),
             Self::Error(failure) => failure.message.len(),
+            Self::Inquiry { request, .. } => request.size(),
+            Self::Packet { packet, .. } => packet.len(),
+            Self::Deliver { message, .. } => message.len(),
+            Self::Close { .. } | Self::Gone { .. } | Self::Evicted(_) => 0,
         }
     }
 }
@@ -171,6 +238,18 @@ pub mod want {
 
     /// Announces of any kind.
     pub const ANNOUNCES: u32 = 0b1_1111;
+
+    /// To be asked about every announce before it is answered.
+    pub const ASK_ANNOUNCE: u32 = 1 << 17;
+
+    /// Likewise about every scrape.
+    pub const ASK_SCRAPE: u32 = 1 << 18;
+
+    /// The end of each WebSocket.
+    pub const GONE: u32 = 1 << 20;
+
+    /// All datagrams, unread.
+    pub const PACKETS: u32 = 1 << 19;
 }
 
 /// The bounded queue of one server.
@@ -279,6 +358,23 @@ impl EventQueue {
             }
             room.await;
         }
+    }
+
+    /// Appends all of `events` whether there is room or not, and leaves it empty. For what is bounded
+    /// elsewhere, from a thread that must not wait.
+    pub fn append_now(&self, events: &mut Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return events.clear();
+        }
+        for event in events.drain(..) {
+            state.push(event);
+        }
+        self.ring(state);
     }
 
     /// Appends a warning if somebody listens, the budget of this second allows it and there is

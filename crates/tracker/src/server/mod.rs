@@ -1,14 +1,21 @@
 //! The servers: sockets, wire formats and the tracker's policy, joined.
 
 mod context;
+mod desk;
 pub mod events;
 mod http;
 mod proxy;
+mod questions;
 mod running;
 mod udp;
 mod websocket;
 
 pub use context::ServerOptions;
+pub use desk::{
+    AnnounceAnswer, Desk, DirectAnnounce, HttpParsed, OpenError, PeerRow, Sender, UdpParsed, now,
+};
+pub use http::Action;
 pub use proxy::{Cidr, ParseCidrError, TrustProxy};
+pub use questions::{Reply, Verdict};
 pub use running::{Addrs, Bindings, Server, StartError};
 pub use websocket::WebSocketOptions;

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
@@ -13,18 +13,13 @@ use socket2::Socket;
 use tokio::sync::watch;
 
 use super::{
-    context::{Context, ServerOptions},
+    context::Context,
+    desk::Desk,
     events::{EventQueue, Failure},
     http::HttpThread,
     udp::UdpHandler,
-    websocket::Hub,
 };
-use crate::{
-    net::{BindError, FamilyAddrs, PortSockets, bind_tcp, bind_udp, udp},
-    protocol::connection_id::ConnectionIds,
-    tracker::Tracker,
-    types::SocketId,
-};
+use crate::net::{BindError, FamilyAddrs, PortSockets, bind_tcp, bind_udp, udp};
 
 /// Where a server is to listen; a transport without an entry is off.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,10 +48,11 @@ pub enum StartError {
 
 /// A listening server. Dropping it ends its threads without waiting for them.
 pub struct Server {
-    events: Arc<EventQueue>,
+    context: Arc<Context>,
     addrs: Addrs,
-    hub: Option<Arc<Hub>>,
     stops: Vec<Stop>,
+    /// The HTTP listeners once more, for whoever they may be handed over to.
+    listeners: Option<(Option<Socket>, Option<Socket>)>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -77,17 +73,17 @@ pub struct Addrs {
 
 enum Stop {
     Udp(udp::Stop),
-    Http(watch::Sender<bool>),
+    Http {
+        accepting: watch::Sender<bool>,
+        serving: watch::Sender<bool>,
+    },
 }
 
 impl Server {
     /// Binds and starts. When this returns, the server answers.
-    pub fn start(
-        tracker: Arc<Tracker>,
-        events: Arc<EventQueue>,
-        options: ServerOptions,
-        bindings: Bindings,
-    ) -> Result<Self, StartError> {
+    pub fn start(desk: &Desk, bindings: Bindings) -> Result<Self, StartError> {
+        let context = Arc::clone(desk.context());
+        let options = &context.options;
         let threads = options.threads.clamp(1, 64);
         // Elsewhere, and in the portable way, one socket per family serves all threads.
         let spread = if cfg!(target_os = "linux") && !options.portable {
@@ -104,15 +100,15 @@ impl Server {
             .map(|(addrs, port)| bind_udp(addrs, port, spread))
             .transpose()?;
         let addrs = addrs(http.as_ref(), udp.as_ref());
-        let context = Arc::new(Context::new(tracker, Arc::clone(&events), options));
         let mut server = Self {
-            events,
+            context: Arc::clone(&context),
             addrs,
-            hub: context.hub.clone(),
             stops: Vec::new(),
+            listeners: http.as_ref().map(one_of_each).transpose()?,
             threads: Mutex::default(),
         };
         if let Some(sockets) = udp {
+            desk.send_through(clone_first(&sockets.v4)?, clone_first(&sockets.v6)?);
             server.start_udp(&context, sockets)?;
         }
         if let Some(sockets) = http {
@@ -126,37 +122,30 @@ impl Server {
         self.addrs
     }
 
-    /// How many WebSocket connections there are.
-    pub fn sockets(&self) -> usize {
-        self.hub.as_ref().map_or(0, |hub| hub.len())
-    }
-
-    /// Where a WebSocket connection comes from: its address as trusted, and its own port.
-    pub fn socket_addr(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.hub.as_ref()?.addr(socket)
-    }
-
-    /// Sends a text to a WebSocket connection, if it is still there.
-    pub fn send(&self, socket: SocketId, text: String) {
-        if let Some(hub) = &self.hub {
-            hub.send(socket, text);
+    /// Ends HTTP and WebSocket, but for requests under way, and gives up the listening sockets: IPv4,
+    /// IPv6. `None` if there are none any more.
+    pub fn hand_over(&mut self) -> Option<(Option<Socket>, Option<Socket>)> {
+        let listeners = self.listeners.take()?;
+        self.context.handed_over.store(true, Ordering::Relaxed);
+        for stop in &self.stops {
+            if let Stop::Http { accepting, .. } = stop {
+                accepting.send_replace(true);
+            }
         }
-    }
-
-    /// Closes a WebSocket connection, if it is still there.
-    pub fn close_socket(&self, socket: SocketId) {
-        if let Some(hub) = &self.hub {
-            hub.close(socket);
-        }
+        Some(listeners)
     }
 
     /// Tells the threads to end. No event is queued after this.
     pub fn stop(&self) {
-        self.events.close();
+        self.context.events.close();
+        self.context.questions.close();
         for stop in &self.stops {
             match stop {
                 Stop::Udp(stop) => stop.stop(),
-                Stop::Http(stop) => drop(stop.send_replace(true)),
+                Stop::Http { accepting, serving } => {
+                    accepting.send_replace(true);
+                    serving.send_replace(true);
+                }
             }
         }
     }
@@ -181,7 +170,6 @@ impl Server {
         sockets: PortSockets,
     ) -> Result<(), StartError> {
         let options = &context.options;
-        let ids = ConnectionIds::new(random()?, options.connection_id_lifetime);
         let (receive, send) = options.udp_buffers;
         let (mut v4, mut v6) = (sockets.v4.into_iter(), sockets.v6.into_iter());
         loop {
@@ -199,11 +187,11 @@ impl Server {
                 what: "eventfd",
                 source,
             })?;
-            let seed = u64::from_ne_bytes(random()?);
-            let (context, ids) = (Arc::clone(context), ids.clone());
+            let seed = random_seed(context)?;
+            let context = Arc::clone(context);
             self.stops.push(Stop::Udp(stop.clone()));
             self.spawn("tracker-udp", move || {
-                let mut handler = UdpHandler::new(Arc::clone(&context), ids, seed);
+                let mut handler = UdpHandler::new(Arc::clone(&context), seed);
                 supervise(&context.events, || {
                     udp::serve(&sockets, &stop, &mut handler)
                 });
@@ -217,21 +205,24 @@ impl Server {
         sockets: PortSockets,
         threads: usize,
     ) -> Result<(), StartError> {
-        let stop = watch::Sender::new(false);
+        let (accepting, serving) = (watch::Sender::new(false), watch::Sender::new(false));
         let listeners = pair(sockets.v4, sockets.v6);
         for thread in HttpThread::plan(context, listeners, threads) {
-            let (context, stop) = (Arc::clone(context), stop.subscribe());
-            let seed = u64::from_ne_bytes(random()?);
+            let (accepting, serving) = (accepting.subscribe(), serving.subscribe());
+            let seed = random_seed(context)?;
+            let context = Arc::clone(context);
             self.spawn("tracker-http", move || {
                 // Its listeners go with it, so there is nothing to start again.
-                match catch_unwind(AssertUnwindSafe(|| thread.run(&context, seed, &stop))) {
+                match catch_unwind(AssertUnwindSafe(|| {
+                    thread.run(&context, seed, &accepting, &serving)
+                })) {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => context.events.fail(Failure::system("HTTP thread", error)),
                     Err(panic) => context.events.fail(panicked(&*panic)),
                 }
             })?;
         }
-        self.stops.push(Stop::Http(stop));
+        self.stops.push(Stop::Http { accepting, serving });
         Ok(())
     }
 
@@ -305,11 +296,25 @@ fn addrs(http: Option<&PortSockets>, udp: Option<&PortSockets>) -> Addrs {
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| StartError::System {
+fn random_seed(context: &Context) -> Result<u64, StartError> {
+    context.seed().map_err(|source| StartError::System {
         what: "random numbers",
-        source: io::Error::other(error),
-    })?;
-    Ok(bytes)
+        source,
+    })
+}
+
+/// A second descriptor of the first listener of each family.
+fn one_of_each(sockets: &PortSockets) -> Result<(Option<Socket>, Option<Socket>), StartError> {
+    Ok((clone_first(&sockets.v4)?, clone_first(&sockets.v6)?))
+}
+
+fn clone_first(sockets: &[Socket]) -> Result<Option<Socket>, StartError> {
+    sockets
+        .first()
+        .map(Socket::try_clone)
+        .transpose()
+        .map_err(|source| StartError::System {
+            what: "dup",
+            source,
+        })
 }

@@ -4,15 +4,13 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use super::{
     context::Context,
-    events::{Announced, Event, Failure, PeerName, Request, want},
+    events::{Announced, Event, Failure, Inquiry, PeerName, Request, want},
+    questions::Asker,
 };
 use crate::{
     clock,
     net::udp::Handler,
-    protocol::{
-        connection_id::ConnectionIds,
-        udp::{self, AnnounceRequest, AnnounceResponseHead, RequestError, ScrapeRequest},
-    },
+    protocol::udp::{self, AnnounceRequest, AnnounceResponseHead, RequestError, ScrapeRequest},
     swarm::{Announce, Outcome, PeerSink, Run},
     tracker::Carries,
     types::{PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp},
@@ -25,6 +23,15 @@ const MAX_PEERS_V6: usize = 67;
 /// Most peers in an answer over IPv4, by the same rule for an MTU of 1500.
 const MAX_PEERS_V4: usize = 242;
 
+/// What an answer over this family can carry.
+pub(super) const fn carries(v4: bool) -> Carries {
+    Carries {
+        v4,
+        v6: !v4,
+        most: if v4 { MAX_PEERS_V4 } else { MAX_PEERS_V6 },
+    }
+}
+
 /// Steps of housekeeping in the first batch of a second, a millisecond of work at most. Under little
 /// load that batch may be the only one, and the thread is never idle for long enough to catch up;
 /// a round of the default store is 35 steps a second.
@@ -33,32 +40,29 @@ const STEPS_A_SECOND: usize = 64;
 /// The state of one UDP thread.
 pub(super) struct UdpHandler {
     context: Arc<Context>,
-    ids: ConnectionIds,
     rng: fastrand::Rng,
     /// Read once per batch.
     now: Timestamp,
     /// The batch's events, queued once its answers are out.
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
 }
 
 impl UdpHandler {
-    pub(super) fn new(context: Arc<Context>, ids: ConnectionIds, seed: u64) -> Self {
+    pub(super) fn new(context: Arc<Context>, seed: u64) -> Self {
         Self {
             context,
-            ids,
             rng: fastrand::Rng::with_seed(seed),
             now: clock::timestamp(),
             events: Vec::new(),
         }
     }
 
-    fn announce(
-        &mut self,
-        request: &AnnounceRequest<'_>,
-        packet: &[u8],
-        from: SocketAddr,
-        reply: &mut Vec<u8>,
-    ) {
+    pub(super) const fn rng(&mut self) -> &mut fastrand::Rng {
+        &mut self.rng
+    }
+
+    /// Whose announce it is.
+    pub(super) fn peer_addr(&self, request: &AnnounceRequest<'_>, from: SocketAddr) -> PeerAddr {
         let ip = if self.context.options.trust_udp_ip && !request.ip.is_unspecified() {
             request.ip.into()
         } else {
@@ -69,16 +73,74 @@ impl UdpHandler {
         } else {
             request.port
         };
+        PeerAddr::new(ip, port)
+    }
+
+    fn announced(
+        &self,
+        request: &AnnounceRequest<'_>,
+        packet: &[u8],
+        from: SocketAddr,
+    ) -> Announced {
+        Announced {
+            event: request.event,
+            peer: PeerName::Addr(self.peer_addr(request, from)),
+            request: Request::Udp(packet.into()),
+        }
+    }
+
+    /// Puts the question to the user's code, if there are not too many; a datagram is dropped then.
+    fn ask(&mut self, request: &AnnounceRequest<'_>, packet: &[u8], from: SocketAddr) {
+        let asker = Asker::Udp {
+            packet: packet.into(),
+            from,
+        };
+        if let Some(id) = self.context.questions.ask(asker, self.now) {
+            let announced = self.announced(request, packet, from);
+            self.events.push(Event::Question { id, announced });
+        }
+    }
+
+    fn ask_scrape(&mut self, packet: &[u8], from: SocketAddr) {
+        let asker = Asker::Udp {
+            packet: packet.into(),
+            from,
+        };
+        if let Some(id) = self.context.questions.ask(asker, self.now) {
+            self.events.push(Event::Inquiry {
+                id,
+                kind: Inquiry::Scrape,
+                request: Request::Udp(packet.into()),
+                from,
+            });
+        }
+    }
+
+    /// Answers a datagram that has been asked about, and was valid before that.
+    pub(super) fn allowed(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
+        self.now = clock::timestamp();
+        match udp::parse_request(packet) {
+            Ok(udp::Request::Announce(request)) => self.announce(&request, packet, from, reply),
+            Ok(udp::Request::Scrape(request)) => self.scrape(&request, reply),
+            _ => {}
+        }
+    }
+
+    fn announce(
+        &mut self,
+        request: &AnnounceRequest<'_>,
+        packet: &[u8],
+        from: SocketAddr,
+        reply: &mut Vec<u8>,
+    ) {
         let announce = Announce {
             info_hash: request.info_hash,
             peer_id: request.peer_id,
-            addr: PeerAddr::new(ip, port),
+            addr: self.peer_addr(request, from),
             event: request.event,
             // All ones is how a client without metadata says that it does not know.
             left: (request.left != u64::MAX).then_some(request.left),
         };
-        let v4 = from.is_ipv4();
-        let most = if v4 { MAX_PEERS_V4 } else { MAX_PEERS_V6 };
         let numwant = Some(i64::from(request.num_want));
         let mut sink = Answer {
             request,
@@ -88,17 +150,14 @@ impl UdpHandler {
         self.context.tracker.announce(
             &announce,
             numwant,
-            Carries { v4, v6: !v4, most },
+            carries(from.is_ipv4()),
             self.now,
             &mut self.rng,
             &mut sink,
         );
         if self.context.events.wants(want::announce(request.event)) {
-            self.events.push(Event::Announce(Announced {
-                event: request.event,
-                peer: PeerName::Addr(announce.addr),
-                request: Request::Udp(packet.into()),
-            }));
+            let announced = self.announced(request, packet, from);
+            self.events.push(Event::Announce(announced));
         }
     }
 
@@ -114,14 +173,14 @@ impl UdpHandler {
         let steps = if now == self.now { 1 } else { STEPS_A_SECOND };
         self.now = now;
         for _ in 0..steps {
-            if !self.context.tracker.housekeep(now) {
+            if !self.context.housekeep(now) {
                 break;
             }
         }
     }
 
     /// Silence: an answer to a packet whose sender may be forged hits somebody else.
-    fn reject(&self, error: RequestError, from: SocketAddr) {
+    pub(super) fn reject(&self, error: RequestError, from: SocketAddr) {
         self.context
             .events
             .warn(self.now, "ERR_TRACKER_BAD_REQUEST", Some(from), || {
@@ -129,7 +188,7 @@ impl UdpHandler {
             });
     }
 
-    fn reject_connection_id(&self, from: SocketAddr) {
+    pub(super) fn reject_connection_id(&self, from: SocketAddr) {
         self.context
             .events
             .warn(self.now, "ERR_TRACKER_CONNECTION_ID", Some(from), || {
@@ -145,20 +204,31 @@ impl Handler for UdpHandler {
 
     fn idle(&mut self) {
         self.now = clock::timestamp();
-        while self.context.tracker.housekeep(self.now) {}
+        while self.context.housekeep(self.now) {}
     }
 
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
-        let valid = |id| self.ids.is_valid(id, from.ip(), self.now);
+        if self.context.events.wants(want::PACKETS) {
+            let packet = packet.into();
+            return self.events.push(Event::Packet { packet, from });
+        }
+        let ids = &self.context.connection_ids;
+        let valid = |id| ids.is_valid(id, from.ip(), self.now);
         match udp::parse_request(packet) {
             Ok(udp::Request::Connect { transaction_id }) => {
-                let id = self.ids.issue(from.ip(), self.now);
+                let id = ids.issue(from.ip(), self.now);
                 udp::write_connect_response(reply, transaction_id, id);
             }
             Ok(udp::Request::Announce(request)) if valid(request.connection_id) => {
+                if self.context.asks_about(&request.info_hash) {
+                    return self.ask(&request, packet, from);
+                }
                 self.announce(&request, packet, from, reply);
             }
             Ok(udp::Request::Scrape(request)) if valid(request.connection_id) => {
+                if self.context.events.wants(want::ASK_SCRAPE) {
+                    return self.ask_scrape(packet, from);
+                }
                 self.scrape(&request, reply);
             }
             Ok(_) => self.reject_connection_id(from),
@@ -227,8 +297,7 @@ mod tests {
             Arc::new(EventQueue::new(Box::new(Silent))),
             ServerOptions::default(),
         );
-        let ids = ConnectionIds::new([0; 16], std::time::Duration::from_secs(120));
-        let mut handler = UdpHandler::new(Arc::new(context), ids, 1);
+        let mut handler = UdpHandler::new(Arc::new(context.unwrap()), 1);
         for second in 10_000..10_120 {
             handler.tick_at(Timestamp::from_secs(second));
         }

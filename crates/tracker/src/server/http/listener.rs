@@ -89,11 +89,13 @@ pub(super) enum Source {
     Dealt(mpsc::Receiver<std::net::TcpStream>),
 }
 
-/// Serves until `stop` is true or its sender is gone, then lets answers under way finish.
+/// Accepts until `accepting` is true or its sender is gone, serves what it has until the same is true of
+/// `stop`, then lets answers under way finish.
 pub(super) fn run<S: Service>(
     source: Source,
     connections: &Arc<Connections>,
     service: &Rc<S>,
+    accepting: &watch::Receiver<bool>,
     stop: &watch::Receiver<bool>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -101,13 +103,14 @@ pub(super) fn run<S: Service>(
         .enable_time()
         .build()?;
     let local = LocalSet::new();
+    let until = accepting;
     let accepting = async {
         let spawn = |stream: TcpStream| spawn(stream, connections, service, stop);
         match source {
-            Source::Listeners(listeners) => accept_all(listeners, service, stop, spawn).await,
+            Source::Listeners(listeners) => accept_all(listeners, service, until, spawn).await,
             Source::Dealer(listeners, threads) => {
                 let next = Cell::new(0);
-                accept_all(listeners, service, stop, |stream| {
+                accept_all(listeners, service, until, |stream| {
                     let turn = next.get() % (threads.len() + 1);
                     next.set(turn + 1);
                     match threads.get(turn) {
@@ -123,7 +126,7 @@ pub(super) fn run<S: Service>(
                 .await
             }
             Source::Dealt(mut dealt) => {
-                let mut stop = stop.clone();
+                let mut stop = until.clone();
                 loop {
                     tokio::select! {
                         _ = stop.wait_for(|&stop| stop) => return Ok(()),
@@ -141,8 +144,15 @@ pub(super) fn run<S: Service>(
         }
     };
     runtime.block_on(local.run_until(async {
+        let mut stop = stop.clone();
+        let serving = async {
+            accepting.await?;
+            // Others accept now; what is here goes on.
+            let _ = stop.wait_for(|&stop| stop).await;
+            Ok::<(), io::Error>(())
+        };
         tokio::select! {
-            result = accepting => result,
+            result = serving => result,
             () = housekeep(service) => Ok(()),
         }
     }))?;

@@ -1,9 +1,16 @@
 //! HTTP (BEP 3, BEP 48): a hyper connection per client, a current-thread runtime per core.
 
 mod listener;
+mod prepare;
 mod service;
 
 use std::{io, rc::Rc, sync::Arc};
+
+pub use self::prepare::Action;
+pub(super) use self::{
+    prepare::{Head, Prepared, prepare},
+    service::CARRIES,
+};
 
 use socket2::Socket;
 use tokio::sync::{mpsc, watch};
@@ -34,7 +41,7 @@ impl HttpThread {
     ) -> Vec<Self> {
         let options = &context.options;
         // The rest is for the program that we are a guest of, and WebSockets may take half of all.
-        let part = if context.hub.is_some() { 4 } else { 2 };
+        let part = if options.websocket.is_some() { 4 } else { 2 };
         let fair = net::max_descriptors().map_or(usize::MAX, |most| most / part);
         let most = options.max_connections.min(fair);
         let connections = Connections::new(most, options.idle_timeout);
@@ -56,14 +63,16 @@ impl HttpThread {
             .collect()
     }
 
-    /// Serves until `stop`.
+    /// Accepts until `accepting`, serves until `serving`.
     pub(super) fn run(
         self,
         context: &Arc<Context>,
         seed: u64,
-        stop: &watch::Receiver<bool>,
+        accepting: &watch::Receiver<bool>,
+        serving: &watch::Receiver<bool>,
     ) -> io::Result<()> {
-        let service = Rc::new(HttpService::new(Arc::clone(context), seed, stop.clone()));
-        listener::run(self.source, &self.connections, &service, stop)
+        let service = HttpService::new(Arc::clone(context), seed, serving.clone());
+        let service = Rc::new(service);
+        listener::run(self.source, &self.connections, &service, accepting, serving)
     }
 }

@@ -1,6 +1,7 @@
 //! From an HTTP request to its answer.
 
 use std::{
+    any::Any,
     cell::RefCell,
     io,
     net::{IpAddr, SocketAddr},
@@ -21,11 +22,13 @@ use tokio::sync::watch;
 use super::{
     super::{
         context::Context,
-        events::{self, Announced, Event, HttpRequest, PeerName, want},
+        events::{self, Announced, Event, HttpRequest, Inquiry, PeerName, want},
+        questions::{Reply, Verdict},
         running::panicked,
         websocket::{self, Hub, Origin},
     },
     listener::Service,
+    prepare::{Head, Prepared, Refused, prepare, scraped},
 };
 use crate::{
     clock,
@@ -38,9 +41,6 @@ use crate::{
 /// Most peers in an answer, whatever the rules say: some 20 KiB.
 const MAX_PEERS: usize = 1000;
 
-/// An echo of a bad request line is cut here.
-const MAX_ECHO: usize = 1024;
-
 /// A compact answer with 50 peers has some 370 bytes.
 const TYPICAL_ANSWER: usize = 512;
 
@@ -52,12 +52,6 @@ pub(super) struct HttpService {
     stop: watch::Receiver<bool>,
 }
 
-/// A request that gets a `failure reason`.
-struct Refused {
-    code: &'static str,
-    reason: String,
-}
-
 impl HttpService {
     pub(super) fn new(context: Arc<Context>, seed: u64, stop: watch::Receiver<bool>) -> Self {
         Self {
@@ -67,50 +61,93 @@ impl HttpService {
         }
     }
 
+    fn prepare(&self, head: &Parts, remote: SocketAddr) -> Result<Prepared, Refused> {
+        let lines = head.headers.get_all("x-forwarded-for").into_iter();
+        let wants_json = head.headers.get(header::ACCEPT);
+        let target = head.uri.path_and_query();
+        let prepared = prepare(
+            &self.context,
+            &Head {
+                target: target.map_or("/", |target| target.as_str()),
+                remote,
+                is_get: head.method == hyper::Method::GET,
+                wants_json: wants_json.is_some_and(|accept| accept == "application/json"),
+            },
+            None,
+            &self.context.options.trust_proxy,
+            lines.map(HeaderValue::as_bytes),
+        )?;
+        match prepared {
+            Prepared::Stats(_) => Ok(prepared),
+            _ if self.context.options.http => Ok(prepared),
+            _ => Err(Refused::bad(&"")),
+        }
+    }
+
+    /// The question about a request, if the user's code wants it asked.
+    fn question(
+        &self,
+        prepared: &Prepared,
+        head: &Parts,
+        remote: SocketAddr,
+    ) -> Option<Box<dyn FnOnce(u64) -> Event>> {
+        match prepared {
+            Prepared::Announce(query, ip) => {
+                if !self.context.asks_about(&query.info_hash) {
+                    return None;
+                }
+                let announced = announced(query, *ip, head, remote);
+                Some(Box::new(move |id| Event::Question { id, announced }))
+            }
+            Prepared::Scrape(_) => {
+                if !self.context.events.wants(want::ASK_SCRAPE) {
+                    return None;
+                }
+                Some(inquiry(Inquiry::Scrape, head, remote))
+            }
+            Prepared::Stats(kind) => Some(inquiry(*kind, head, remote)),
+        }
+    }
+
+    /// Waits for the verdict on a request.
+    async fn ask(
+        &self,
+        question: Box<dyn FnOnce(u64) -> Event>,
+        now: Timestamp,
+    ) -> Result<Verdict, Refused> {
+        let busy = || Refused {
+            code: "ERR_TRACKER_BUSY",
+            reason: "tracker is busy".to_owned(),
+        };
+        let (id, verdict) = self.context.questions.ask_for_task(now).ok_or_else(busy)?;
+        self.context.events.append(question(id)).await;
+        verdict.await.map_err(|_| busy())
+    }
+
     /// The body, and the announce that listeners are to hear of.
     fn respond(
         &self,
+        prepared: Prepared,
         head: &Parts,
         remote: SocketAddr,
         now: Timestamp,
     ) -> Result<(Vec<u8>, Option<Event>), Refused> {
-        let query = head.uri.query().unwrap_or_default().as_bytes();
-        match self.endpoint(head.uri.path()) {
-            Some(Endpoint::Announce) => self.announce(head, query, remote, now),
-            Some(Endpoint::Scrape) => self.scrape(query).map(|body| (body, None)),
-            None => Err(Refused {
-                code: "ERR_TRACKER_BAD_REQUEST",
-                reason: format!(
-                    "invalid action in HTTP request: {}",
-                    head.uri
-                        .to_string()
-                        .chars()
-                        .take(MAX_ECHO)
-                        .collect::<String>()
-                ),
-            }),
-        }
-    }
-
-    /// Which endpoint a path names. One slash at the end is forgiven: some clients add it.
-    fn endpoint(&self, path: &str) -> Option<Endpoint> {
-        let path = path.strip_prefix(self.context.options.path_prefix.as_str())?;
-        match path.strip_suffix('/').unwrap_or(path) {
-            "/announce" => Some(Endpoint::Announce),
-            "/scrape" => Some(Endpoint::Scrape),
-            _ => None,
+        match prepared {
+            Prepared::Announce(query, ip) => Ok(self.announce(&query, ip, head, remote, now)),
+            Prepared::Scrape(info_hashes) => self.scrape(info_hashes).map(|body| (body, None)),
+            // Only the user's code can make a page of them.
+            Prepared::Stats(_) => Err(Refused::bad(&"no statistics")),
         }
     }
 
     fn announce(
         &self,
+        query: &AnnounceQuery,
+        ip: IpAddr,
         head: &Parts,
-        query: &[u8],
         remote: SocketAddr,
         now: Timestamp,
-    ) -> Result<(Vec<u8>, Option<Event>), Refused> {
-        let query = http::parse_announce(query).map_err(|error| Refused::bad_request(&error))?;
-        let ip = self.client_ip(head, remote)?;
+    ) -> (Vec<u8>, Option<Event>) {
         let announce = Announce {
             info_hash: query.info_hash,
             peer_id: query.peer_id,
@@ -120,7 +157,7 @@ impl HttpService {
         };
         let config = self.context.tracker.config();
         let mut answer = Answer {
-            query: &query,
+            query,
             reply: AnnounceReply {
                 external_ip: config.external_ip.then_some(ip),
                 interval: self.context.interval_secs,
@@ -135,41 +172,19 @@ impl HttpService {
         self.context.tracker.announce(
             &announce,
             query.numwant,
-            Carries {
-                v4: true,
-                v6: true,
-                most: MAX_PEERS,
-            },
+            CARRIES,
             now,
             &mut self.rng.borrow_mut(),
             &mut answer,
         );
         let body = answer.finish();
         let heard = self.context.events.wants(want::announce(query.event));
-        let event = heard.then(|| {
-            Event::Announce(Announced {
-                event: query.event,
-                peer: PeerName::Addr(announce.addr),
-                request: events::Request::Http(Box::new(record(head, remote, ip))),
-            })
-        });
-        Ok((body, event))
+        let event = heard.then(|| Event::Announce(announced(query, ip, head, remote)));
+        (body, event)
     }
 
-    fn scrape(&self, query: &[u8]) -> Result<Vec<u8>, Refused> {
-        let mut info_hashes =
-            http::parse_scrape(query).map_err(|error| Refused::bad_request(&error))?;
-        if info_hashes.is_empty() {
-            info_hashes = self
-                .context
-                .tracker
-                .full_scrape()
-                .map_err(|error| Refused {
-                    code: "ERR_TRACKER_FULL_SCRAPE",
-                    reason: error.to_string(),
-                })?;
-            info_hashes.sort_unstable();
-        }
+    fn scrape(&self, info_hashes: Vec<InfoHash>) -> Result<Vec<u8>, Refused> {
+        let info_hashes = scraped(&self.context, info_hashes)?;
         let mut body = Vec::with_capacity(64 + 80 * info_hashes.len());
         http::begin_scrape(&mut body);
         for info_hash in info_hashes {
@@ -197,7 +212,7 @@ impl HttpService {
             .options
             .trust_proxy
             .client_ip(remote, lines.map(HeaderValue::as_bytes))
-            .map_err(|error| Refused::bad_request(&error))
+            .map_err(|error| Refused::bad(&error))
     }
 
     /// Takes a request for WebSocket over, or refuses it.
@@ -250,31 +265,19 @@ impl Service for HttpService {
         request: Request<Incoming>,
         remote: SocketAddr,
     ) -> Response<Full<Bytes>> {
-        if let Some(hub) = &self.context.hub
-            && websocket::is_upgrade(request.headers())
-        {
-            return self.upgrade(hub, request, remote);
+        if self.context.options.websocket.is_some() && websocket::is_upgrade(request.headers()) {
+            return self.upgrade(&self.context.hub, request, remote);
         }
-        if !self.context.options.http {
+        if !self.context.options.http && !self.context.options.stats {
             return not_found();
         }
         let now = clock::timestamp();
         let (head, _body) = request.into_parts();
-        let result = catch_unwind(AssertUnwindSafe(|| self.respond(&head, remote, now)));
-        let (body, event) = match result {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(refused)) => (self.refuse(refused, remote, now), None),
-            Err(panic) => {
-                self.context.events.fail(panicked(&*panic));
-                (failure_body("internal error"), None)
-            }
-        };
-        if let Some(event) = event {
-            self.context.events.append(event).await;
+        let mut response = self.answer_head(&head, remote, now).await;
+        if self.context.is_handed_over() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
         }
-        let mut response = Response::new(Full::new(Bytes::from(body)));
-        let plain = HeaderValue::from_static("text/plain");
-        response.headers_mut().insert(header::CONTENT_TYPE, plain);
         response
     }
 
@@ -288,11 +291,51 @@ impl Service for HttpService {
     }
 
     fn housekeep(&self) -> bool {
-        self.context.tracker.housekeep(clock::timestamp())
+        self.context.housekeep(clock::timestamp())
     }
 }
 
 impl HttpService {
+    async fn answer_head(
+        &self,
+        head: &Parts,
+        remote: SocketAddr,
+        now: Timestamp,
+    ) -> Response<Full<Bytes>> {
+        let result = catch_unwind(AssertUnwindSafe(|| self.prepare(head, remote)));
+        let prepared = match result {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(_)) if !self.context.options.http => return not_found(),
+            Ok(Err(refused)) => return plain(self.refuse(refused, remote, now)),
+            Err(panic) => return self.bug(&*panic),
+        };
+        if let Some(question) = self.question(&prepared, head, remote) {
+            match self.ask(question, now).await {
+                Ok(Verdict::Allow) => {}
+                Ok(Verdict::Refuse(reason)) => return plain(failure_body(&reason)),
+                Ok(Verdict::Reply(reply)) => return replied(reply),
+                Err(refused) => return plain(self.refuse(refused, remote, now)),
+            }
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.respond(prepared, head, remote, now)
+        }));
+        let (body, event) = match result {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(refused)) => (self.refuse(refused, remote, now), None),
+            Err(panic) => return self.bug(&*panic),
+        };
+        if let Some(event) = event {
+            self.context.events.append(event).await;
+        }
+        plain(body)
+    }
+
+    fn bug(&self, panic: &(dyn Any + Send)) -> Response<Full<Bytes>> {
+        self.context.events.fail(panicked(panic));
+        plain(failure_body("internal error"))
+    }
+
     fn refuse(&self, refused: Refused, remote: SocketAddr, now: Timestamp) -> Vec<u8> {
         let body = failure_body(&refused.reason);
         self.context
@@ -302,18 +345,50 @@ impl HttpService {
     }
 }
 
-impl Refused {
-    fn bad_request(error: &impl ToString) -> Self {
-        Self {
-            code: "ERR_TRACKER_BAD_REQUEST",
-            reason: error.to_string(),
-        }
+/// What an answer over HTTP can carry.
+pub(crate) const CARRIES: Carries = Carries {
+    v4: true,
+    v6: true,
+    most: MAX_PEERS,
+};
+
+fn announced(query: &AnnounceQuery, ip: IpAddr, head: &Parts, remote: SocketAddr) -> Announced {
+    Announced {
+        event: query.event,
+        peer: PeerName::Addr(PeerAddr::new(ip, query.port)),
+        request: events::Request::Http(Box::new(record(head, remote, ip))),
     }
 }
 
-enum Endpoint {
-    Announce,
-    Scrape,
+fn inquiry(kind: Inquiry, head: &Parts, remote: SocketAddr) -> Box<dyn FnOnce(u64) -> Event> {
+    let request = events::Request::Http(Box::new(record(head, remote, remote.ip())));
+    Box::new(move |id| Event::Inquiry {
+        id,
+        kind,
+        request,
+        from: remote,
+    })
+}
+
+fn plain(body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let plain = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+/// An answer that the user's code made.
+fn replied(reply: Reply) -> Response<Full<Bytes>> {
+    let mut response = plain(reply.body);
+    if let Ok(status) = StatusCode::from_u16(reply.status) {
+        *response.status_mut() = status;
+    }
+    if let Some(content_type) = reply.content_type.and_then(|text| text.parse().ok()) {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+    }
+    response
 }
 
 /// Writes an announce's answer as the store comes up with it.

@@ -16,7 +16,7 @@ use super::{
     handshake::Refusal,
     socket::{Origin, Socket},
 };
-use crate::types::SocketId;
+use crate::{server::events::EventQueue, types::SocketId};
 
 /// Most sockets of one address where the options don't say.
 const DEFAULT_PER_IP: usize = 1000;
@@ -85,7 +85,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
+    pub(crate) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
         self.sockets.get(&id).map(|socket| Arc::clone(&socket))
     }
 
@@ -116,8 +116,19 @@ impl Hub {
 impl Place {
     /// Makes the socket that fills the place.
     pub(super) fn open(&mut self, origin: Origin) -> Arc<Socket> {
+        let max_queue = self.hub.options.max_queue;
+        self.fill(|id| Socket::new(id, origin, max_queue))
+    }
+
+    /// Makes a socket that the user's code serves.
+    pub(crate) fn open_external(&mut self, origin: Origin, events: Arc<EventQueue>) -> Arc<Socket> {
+        let max_queue = self.hub.options.max_queue;
+        self.fill(|id| Socket::external(id, origin, max_queue, events))
+    }
+
+    fn fill(&mut self, make: impl FnOnce(SocketId) -> Socket) -> Arc<Socket> {
         let id = SocketId(self.hub.next.fetch_add(1, Ordering::Relaxed));
-        let socket = Arc::new(Socket::new(id, origin, self.hub.options.max_queue));
+        let socket = Arc::new(make(id));
         self.hub.sockets.insert(id, Arc::clone(&socket));
         self.socket = Some(id);
         socket

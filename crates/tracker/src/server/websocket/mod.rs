@@ -12,9 +12,11 @@ mod socket;
 
 use std::time::Duration;
 
+pub use self::socket::Socket;
 pub(super) use self::{
     handshake::{Refusal, is_upgrade, response},
-    hub::Hub,
+    hub::{Hub, Place},
+    relay::{Relay, Step},
     session::serve,
     socket::Origin,
 };

@@ -1,29 +1,36 @@
 //! The protocol of a connection: announces, offers to others, answers back, scrapes.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     hub::Hub,
-    socket::{OfferOf, Socket},
+    socket::{NotOwned, OfferOf, Socket},
 };
 use crate::{
     clock,
     protocol::websocket::{self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape},
     server::{
         context::Context,
-        events::{self, Announced, Event, PeerName, want},
+        events::{self, Announced, Event, Inquiry, PeerName, want},
+        questions::{Reply, Verdict},
     },
     swarm::{Outcome, SocketAnnounce, SocketSink},
     types::{AnnounceEvent, InfoHash, PeerId, SocketId, Timestamp},
 };
 
 /// What one connection has said so far.
-pub(super) struct Relay {
+pub(crate) struct Relay {
     context: Arc<Context>,
     hub: Arc<Hub>,
     socket: Arc<Socket>,
-    /// The peers that this socket announced: it speaks for these and no others.
-    owned: HashSet<(InfoHash, PeerId), ahash::RandomState>,
+}
+
+/// What a message comes to.
+pub(crate) enum Step {
+    /// It is done with; perhaps listeners are to hear of it.
+    Done(Option<Event>),
+    /// The user's code is to be asked first. The question, given its number.
+    Ask(Box<dyn FnOnce(u64) -> Event + Send>),
 }
 
 /// A message that is refused.
@@ -36,22 +43,121 @@ struct Refused {
 }
 
 impl Relay {
-    pub(super) fn new(context: Arc<Context>, hub: Arc<Hub>, socket: Arc<Socket>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, hub: Arc<Hub>, socket: Arc<Socket>) -> Self {
         Self {
             context,
             hub,
             socket,
-            owned: HashSet::default(),
         }
     }
 
-    /// Handles one message; the event that listeners are to hear of.
-    pub(super) fn message(
-        &mut self,
+    /// Handles one message, or has it asked about.
+    pub(crate) fn message(&self, text: &str, now: Timestamp, rng: &mut fastrand::Rng) -> Step {
+        match self.question(text) {
+            Some(question) => Step::Ask(question),
+            None => Step::Done(self.allowed(text, now, rng)),
+        }
+    }
+
+    /// Handles one message that was asked about.
+    pub(crate) fn settled(
+        &self,
         text: &str,
+        verdict: Verdict,
         now: Timestamp,
         rng: &mut fastrand::Rng,
     ) -> Option<Event> {
+        match verdict {
+            Verdict::Allow => self.allowed(text, now, rng),
+            Verdict::Refuse(reason) => {
+                let request = websocket::parse_request(text, self.hub.options().max_offers);
+                let info_hash = match request {
+                    Ok(Request::Announce(announce) | Request::Answer(announce, _)) => {
+                        Some(announce.info_hash)
+                    }
+                    _ => None,
+                };
+                let mut reply = Vec::new();
+                websocket::write_failure(&mut reply, &reason, info_hash);
+                self.socket.push(reply);
+                None
+            }
+            Verdict::Reply(reply) => self.replied(text, reply, now),
+        }
+    }
+
+    /// There are too many questions for this one.
+    pub(crate) fn busy(&self, now: Timestamp) {
+        self.refuse(
+            &Refused {
+                code: "ERR_TRACKER_BUSY",
+                reason: "tracker is busy".to_owned(),
+                info_hash: None,
+                reply: true,
+            },
+            now,
+        );
+    }
+
+    /// The question about a message, if the user's code wants it asked.
+    fn question(&self, text: &str) -> Option<Box<dyn FnOnce(u64) -> Event + Send>> {
+        let asks = self
+            .context
+            .events
+            .wants(want::ASK_ANNOUNCE | want::ASK_SCRAPE);
+        if !asks && !self.context.tracker.store().is_watching() {
+            return None;
+        }
+        let request = websocket::parse_request(text, self.hub.options().max_offers).ok()?;
+        match request {
+            Request::Announce(announce) | Request::Answer(announce, _) => {
+                if !self.context.asks_about(&announce.info_hash) {
+                    return None;
+                }
+                let announced = self.announced(&announce, text);
+                Some(Box::new(move |id| Event::Question { id, announced }))
+            }
+            Request::Scrape(_) => {
+                if !self.context.events.wants(want::ASK_SCRAPE) {
+                    return None;
+                }
+                let from = self.socket.origin.remote;
+                let request = self.request(text);
+                Some(Box::new(move |id| Event::Inquiry {
+                    id,
+                    kind: Inquiry::Scrape,
+                    request,
+                    from,
+                }))
+            }
+        }
+    }
+
+    /// Sends an answer that was made outside, and passes on what is in the message.
+    fn replied(&self, text: &str, reply: Reply, now: Timestamp) -> Option<Event> {
+        let request = websocket::parse_request(text, self.hub.options().max_offers);
+        if !reply.body.is_empty() {
+            self.socket.push(reply.body);
+        }
+        match request {
+            Ok(Request::Announce(announce)) if announce.event != AnnounceEvent::Stopped => {
+                for (offer, target) in announce.offers.iter().zip(reply.offers_to) {
+                    if let Some(target) = target {
+                        self.pass_on(offer, &announce, target, now);
+                    }
+                }
+            }
+            Ok(Request::Answer(announce, answer)) if reply.pass_on => {
+                if let Err(refused) = self.pass_answer_on(&announce, &answer, now) {
+                    self.refuse(&refused, now);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn allowed(&self, text: &str, now: Timestamp, rng: &mut fastrand::Rng) -> Option<Event> {
         let result = match websocket::parse_request(text, self.hub.options().max_offers) {
             Ok(Request::Announce(announce)) => self.announce(&announce, text, now, rng),
             Ok(Request::Answer(announce, answer)) => {
@@ -67,21 +173,27 @@ impl Relay {
     }
 
     /// A frame that is no message of the protocol.
-    pub(super) fn not_text(&self, now: Timestamp) {
+    pub(crate) fn not_text(&self, now: Timestamp) {
         let error = RequestError::Json("binary frames are not understood".to_owned());
         self.refuse(&Refused::bad_request(&error), now);
     }
 
     /// The connection is gone, and with it its peers.
-    pub(super) fn leave(&mut self, now: Timestamp) {
+    pub(crate) fn leave(&self, now: Timestamp) {
         let store = self.context.tracker.store();
-        for (info_hash, peer_id) in self.owned.drain() {
+        for (info_hash, peer_id) in self.socket.leave() {
             store.leave_socket(&info_hash, peer_id, self.socket.id, now);
+        }
+        if self.context.events.wants(want::GONE) {
+            let socket = self.socket.id;
+            self.context
+                .events
+                .append_now(&mut vec![Event::Gone { socket }]);
         }
     }
 
     fn announce(
-        &mut self,
+        &self,
         announce: &Announce<'_>,
         text: &str,
         now: Timestamp,
@@ -119,7 +231,7 @@ impl Relay {
     }
 
     fn answer(
-        &mut self,
+        &self,
         announce: &Announce<'_>,
         answer: &Answer<'_>,
         text: &str,
@@ -131,6 +243,16 @@ impl Relay {
             peers: Vec::new(),
         };
         self.store_announce(announce, 0, now, rng, &mut nobody)?;
+        self.pass_answer_on(announce, answer, now)?;
+        Ok(self.event(announce, text))
+    }
+
+    fn pass_answer_on(
+        &self,
+        announce: &Announce<'_>,
+        answer: &Answer<'_>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
         let offer_id = answer.offer_id.and_then(OfferId::parse);
         let offer = offer_id.and_then(|id| {
             self.socket
@@ -153,32 +275,18 @@ impl Relay {
             announce.info_hash,
         );
         peer.push(message);
-        Ok(self.event(announce, text))
+        Ok(())
     }
 
     /// Changes the store, and what this socket owns.
     fn store_announce(
-        &mut self,
+        &self,
         announce: &Announce<'_>,
         wanted: usize,
         now: Timestamp,
         rng: &mut fastrand::Rng,
         targets: &mut Targets,
     ) -> Result<(), Refused> {
-        let key = (announce.info_hash, announce.peer_id);
-        if announce.event == AnnounceEvent::Stopped {
-            self.owned.remove(&key);
-        } else if !self.owned.contains(&key) {
-            if self.owned.len() >= self.hub.options().max_info_hashes {
-                return Err(Refused {
-                    code: "ERR_TRACKER_TOO_MANY_INFO_HASHES",
-                    reason: "too many info hashes on one socket".to_owned(),
-                    info_hash: Some(announce.info_hash),
-                    reply: true,
-                });
-            }
-            self.owned.insert(key);
-        }
         let announce = SocketAnnounce {
             info_hash: announce.info_hash,
             peer_id: announce.peer_id,
@@ -186,10 +294,40 @@ impl Relay {
             event: announce.event,
             left: announce.left,
         };
-        self.context
-            .tracker
-            .store()
-            .announce_socket(&announce, wanted, now, rng, targets);
+        self.announce_to_store(&announce, wanted, now, rng, targets)
+            .map_err(|_| Refused {
+                code: "ERR_TRACKER_TOO_MANY_INFO_HASHES",
+                reason: TOO_MANY.to_owned(),
+                info_hash: Some(announce.info_hash),
+                reply: true,
+            })
+    }
+
+    /// Likewise; fails if this socket has too many peers.
+    pub(crate) fn announce_to_store(
+        &self,
+        announce: &SocketAnnounce,
+        wanted: usize,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+        sink: &mut impl SocketSink,
+    ) -> Result<(), &'static str> {
+        let key = (announce.info_hash, announce.peer_id);
+        if announce.event == AnnounceEvent::Stopped {
+            self.socket.disown(&key);
+        } else {
+            match self.socket.own(key, self.hub.options().max_info_hashes) {
+                Ok(()) => {}
+                Err(NotOwned::TooMany) => return Err(TOO_MANY),
+                Err(NotOwned::Left) => return Ok(()),
+            }
+        }
+        let store = self.context.tracker.store();
+        store.announce_socket(announce, wanted, now, rng, sink);
+        // Where another thread announces for it: it may have left just now, without this peer.
+        if self.socket.has_left() {
+            store.leave_socket(&announce.info_hash, announce.peer_id, announce.socket, now);
+        }
         Ok(())
     }
 
@@ -261,19 +399,28 @@ impl Relay {
 
     fn event(&self, announce: &Announce<'_>, text: &str) -> Option<Event> {
         let heard = self.context.events.wants(want::announce(announce.event));
-        heard.then(|| {
-            Event::Announce(Announced {
-                event: announce.event,
-                peer: PeerName::Id(announce.peer_id),
-                request: events::Request::WebSocket {
-                    message: text.into(),
-                    socket: self.socket.id,
-                    upgrade: Arc::clone(&self.socket.origin.request),
-                },
-            })
-        })
+        heard.then(|| Event::Announce(self.announced(announce, text)))
+    }
+
+    fn announced(&self, announce: &Announce<'_>, text: &str) -> Announced {
+        Announced {
+            event: announce.event,
+            peer: PeerName::Id(announce.peer_id),
+            request: self.request(text),
+        }
+    }
+
+    fn request(&self, text: &str) -> events::Request {
+        events::Request::WebSocket {
+            message: text.into(),
+            socket: self.socket.id,
+            upgrade: Arc::clone(&self.socket.origin.request),
+        }
     }
 }
+
+/// A socket that announces more torrents than it may.
+const TOO_MANY: &str = "too many info hashes on one socket";
 
 impl Refused {
     fn bad_request(error: &RequestError) -> Self {
@@ -283,13 +430,6 @@ impl Refused {
             info_hash: None,
             reply: true,
         }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        // Where a panic has ended the session, or its whole thread.
-        self.leave(clock::timestamp());
     }
 }
 
@@ -332,17 +472,18 @@ mod tests {
         let tracker = Arc::new(Tracker::new(TrackerConfig::default()));
         let events = Arc::new(EventQueue::new(Box::new(Deaf)));
         let options = ServerOptions::default();
-        let context = Arc::new(Context::new(Arc::clone(&tracker), events, options));
+        let context = Context::new(Arc::clone(&tracker), events, options).unwrap();
+        let context = Arc::new(context);
         let hub = Hub::new(WebSocketOptions::default());
         let mut place = hub.enter([192, 0, 2, 1].into()).unwrap();
         let socket = place.open(Origin::of_test());
-        let mut relay = Relay::new(context, hub, socket);
+        let relay = Relay::new(context, hub, socket);
         let id = "a".repeat(20);
         let message = format!(r#"{{"action":"announce","info_hash":"{id}","peer_id":"{id}"}}"#);
         let mut rng = fastrand::Rng::with_seed(1);
         relay.message(&message, Timestamp::from_secs(1), &mut rng);
         assert_eq!(tracker.store().peers(), 1);
-        drop(relay);
+        relay.leave(Timestamp::from_secs(2));
         assert_eq!(tracker.store().peers(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! A connection's task: frames in, frames out, pings, the end.
 
 use std::{
+    any::Any,
     cell::RefCell,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,7 +13,11 @@ use std::{
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::watch, time};
+use tokio::{
+    net::TcpStream,
+    sync::{oneshot, watch},
+    time,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -29,12 +34,12 @@ use tokio_tungstenite::{
 
 use super::{
     hub::Place,
-    relay::Relay,
+    relay::{Relay, Step},
     socket::{Ending, Origin, Socket, footprint},
 };
 use crate::{
     clock,
-    server::{context::Context, running::panicked},
+    server::{context::Context, events::Event, questions::Verdict, running::panicked},
 };
 
 /// What is allocated for reading, per connection; a longer message grows it for a while. The
@@ -103,11 +108,13 @@ pub(crate) async fn serve(
         rng,
         pinged: false,
         last_message: time::Instant::now(),
+        asked: None,
+        left: false,
         stop,
     };
     let ending = session.run(&place).await;
     place.closed();
-    session.relay.leave(clock::timestamp());
+    session.leave();
     session.close(ending).await;
 }
 
@@ -120,6 +127,9 @@ struct Session {
     /// A ping is out, and nothing has come in since.
     pinged: bool,
     last_message: time::Instant,
+    /// A message that the user's code was asked about. No other is read until there is a verdict.
+    asked: Option<(Utf8Bytes, oneshot::Receiver<Verdict>)>,
+    left: bool,
     /// The server closes.
     stop: watch::Receiver<bool>,
 }
@@ -134,7 +144,20 @@ enum Ended {
     Close(CloseCode, &'static str),
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Where a panic has ended the session, or its whole thread.
+        self.leave();
+    }
+}
+
 impl Session {
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.left, true) {
+            self.relay.leave(clock::timestamp());
+        }
+    }
+
     async fn run(&mut self, place: &Place) -> Ended {
         let options = place.hub().options();
         let patience = options.ping_interval;
@@ -148,7 +171,8 @@ impl Session {
         tokio::pin!(idle);
         loop {
             let flow = tokio::select! {
-                frame = self.stream.next() => self.received(frame, patience).await,
+                frame = self.stream.next(), if self.asked.is_none() => self.received(frame, patience).await,
+                verdict = verdict(&mut self.asked) => self.settled(verdict).await,
                 () = self.socket.wake.notified() => self.flush(patience).await,
                 () = self.socket.kill.notified() => ControlFlow::Break(TOO_SLOW),
                 _ = pings.tick() => self.ping(patience).await,
@@ -202,14 +226,50 @@ impl Session {
             self.relay.message(text, now, &mut self.rng.borrow_mut())
         }));
         match result {
-            Ok(Some(event)) => self.context.events.append(event).await,
-            Ok(None) => {}
-            Err(panic) => {
-                self.context.events.fail(panicked(&*panic));
-                return ControlFlow::Break(Ended::Close(CloseCode::Error, "internal error"));
+            Ok(Step::Done(event)) => self.tell(event).await,
+            Ok(Step::Ask(question)) => {
+                if let Some((id, verdict)) = self.context.questions.ask_for_task(now) {
+                    self.asked = Some((text.clone(), verdict));
+                    self.context.events.append(question(id)).await;
+                } else {
+                    self.relay.busy(now);
+                }
             }
+            Err(panic) => return self.bug(&*panic),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Goes on with the message that was asked about.
+    async fn settled(&mut self, verdict: Option<Verdict>) -> ControlFlow<Ended> {
+        let Some((text, _)) = self.asked.take() else {
+            return ControlFlow::Continue(());
+        };
+        let now = clock::timestamp();
+        let Some(verdict) = verdict else {
+            self.relay.busy(now);
+            return ControlFlow::Continue(());
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let rng = &mut self.rng.borrow_mut();
+            self.relay.settled(&text, verdict, now, rng)
+        }));
+        match result {
+            Ok(event) => self.tell(event).await,
+            Err(panic) => return self.bug(&*panic),
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn tell(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.context.events.append(event).await;
+        }
+    }
+
+    fn bug(&self, panic: &(dyn Any + Send)) -> ControlFlow<Ended> {
+        self.context.events.fail(panicked(panic));
+        ControlFlow::Break(Ended::Close(CloseCode::Error, "internal error"))
     }
 
     /// Writes all that waits, in as few system calls as it takes. A peer that does not take it in
@@ -242,7 +302,7 @@ impl Session {
     }
 
     async fn ping(&mut self, patience: Duration) -> ControlFlow<Ended> {
-        if self.pinged {
+        if self.pinged && self.asked.is_none() {
             // Half-open: nothing has come since the last ping.
             return ControlFlow::Break(Ended::Gone);
         }
@@ -274,7 +334,7 @@ impl Session {
         Ended::Close(code, "")
     }
 
-    async fn close(mut self, ended: Ended) {
+    async fn close(&mut self, ended: Ended) {
         let (code, reason) = match ended {
             Ended::Gone => return,
             Ended::Told => {
@@ -305,6 +365,14 @@ impl Session {
             self.stream.close(Some(frame)).await
         };
         let _ = time::timeout(CLOSE_GRACE, goodbye).await;
+    }
+}
+
+/// Waits for the verdict, if there is a question; `None` if there will be none.
+async fn verdict(asked: &mut Option<(Utf8Bytes, oneshot::Receiver<Verdict>)>) -> Option<Verdict> {
+    match asked {
+        Some((_, verdict)) => verdict.await.ok(),
+        None => std::future::pending().await,
     }
 }
 

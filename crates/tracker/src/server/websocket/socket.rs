@@ -1,7 +1,7 @@
 //! The shared half of a connection: what waits to be sent to it, and which offers it was given.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::super::events::HttpRequest;
+use super::super::events::{Event, EventQueue, HttpRequest};
 use crate::{
     protocol::websocket::OfferId,
     types::{InfoHash, PeerId, SocketId, Timestamp},
@@ -42,9 +42,11 @@ pub(crate) struct Origin {
 }
 
 /// A connection, for all threads.
-pub(crate) struct Socket {
-    pub(super) id: SocketId,
-    pub(super) origin: Origin,
+pub struct Socket {
+    pub(crate) id: SocketId,
+    pub(crate) origin: Origin,
+    /// Where its messages go if it is the user's code that serves it.
+    external: Option<Arc<EventQueue>>,
     state: Mutex<State>,
     max_queue: usize,
     /// Something waits to be sent, or the socket is to be closed.
@@ -53,8 +55,17 @@ pub(crate) struct Socket {
     pub(super) kill: Notify,
 }
 
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// The peers that this socket announced: it speaks for these and no others.
+    owned: HashSet<(InfoHash, PeerId), ahash::RandomState>,
+    left: bool,
     outbox: Vec<Vec<u8>>,
     queued: usize,
     ending: Option<Ending>,
@@ -92,6 +103,7 @@ impl Socket {
         Self {
             id,
             origin,
+            external: None,
             state: Mutex::default(),
             max_queue,
             wake: Notify::new(),
@@ -99,8 +111,49 @@ impl Socket {
         }
     }
 
+    /// One that the user's code serves: what it is sent becomes events.
+    pub(super) fn external(
+        id: SocketId,
+        origin: Origin,
+        max_queue: usize,
+        events: Arc<EventQueue>,
+    ) -> Self {
+        Self {
+            external: Some(events),
+            ..Self::new(id, origin, max_queue)
+        }
+    }
+
+    /// Takes a peer as this socket's own, of `most` in all.
+    pub(super) fn own(&self, key: (InfoHash, PeerId), most: usize) -> Result<(), NotOwned> {
+        let mut state = self.lock();
+        if state.left {
+            return Err(NotOwned::Left);
+        }
+        if state.owned.len() >= most && !state.owned.contains(&key) {
+            return Err(NotOwned::TooMany);
+        }
+        state.owned.insert(key);
+        Ok(())
+    }
+
+    pub(super) fn disown(&self, key: &(InfoHash, PeerId)) {
+        self.lock().owned.remove(key);
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.lock().left
+    }
+
+    /// The peers that leave with it. It takes no more.
+    pub(super) fn leave(&self) -> HashSet<(InfoHash, PeerId), ahash::RandomState> {
+        let mut state = self.lock();
+        state.left = true;
+        std::mem::take(&mut state.owned)
+    }
+
     /// Queues a message. Never waits: a peer that does not read is closed instead.
-    pub(super) fn push(&self, message: Vec<u8>) {
+    pub(super) fn push(self: &Arc<Self>, message: Vec<u8>) {
         let mut state = self.lock();
         if state.ending.is_some() {
             return;
@@ -111,7 +164,13 @@ impl Socket {
             state.outbox = Vec::new();
             drop(state);
             self.kill.notify_one();
+            self.tell_close(true);
             return;
+        }
+        if let Some(events) = &self.external {
+            drop(state);
+            let socket = Arc::clone(self);
+            return events.append_now(&mut vec![Event::Deliver { socket, message }]);
         }
         state.outbox.push(message);
         let first = state.outbox.len() == 1;
@@ -123,7 +182,7 @@ impl Socket {
 
     /// Queues an offer, and notes that its answer may come from here.
     pub(super) fn offer(
-        &self,
+        self: &Arc<Self>,
         message: Vec<u8>,
         offer_id: Option<OfferId>,
         offer: OfferOf,
@@ -168,6 +227,18 @@ impl Socket {
         std::mem::take(&mut self.lock().outbox)
     }
 
+    /// Room is made for a message that the user's code has taken.
+    pub fn delivered(&self, message: &Vec<u8>) {
+        self.sent(footprint(message));
+    }
+
+    fn tell_close(&self, too_slow: bool) {
+        if let Some(events) = &self.external {
+            let socket = self.id;
+            events.append_now(&mut vec![Event::Close { socket, too_slow }]);
+        }
+    }
+
     /// So many bytes, by [`footprint`], have been handed to the kernel.
     pub(super) fn sent(&self, bytes: usize) {
         let mut state = self.lock();
@@ -180,6 +251,7 @@ impl Socket {
         state.ending.get_or_insert(Ending::Closed);
         drop(state);
         self.wake.notify_one();
+        self.tell_close(false);
     }
 
     pub(super) fn ending(&self) -> Option<Ending> {
@@ -188,6 +260,22 @@ impl Socket {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a peer is not a socket's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotOwned {
+    /// The socket has too many.
+    TooMany,
+    /// The socket is gone.
+    Left,
+}
+
+impl Socket {
+    /// Its number.
+    pub fn id(&self) -> SocketId {
+        self.id
     }
 }
 
@@ -263,8 +351,8 @@ mod tests {
         }
     }
 
-    fn socket(max_queue: usize) -> Socket {
-        Socket::new(SocketId(1), Origin::of_test(), max_queue)
+    fn socket(max_queue: usize) -> Arc<Socket> {
+        Arc::new(Socket::new(SocketId(1), Origin::of_test(), max_queue))
     }
 
     fn offer_of(socket: u64) -> OfferOf {
