@@ -116,7 +116,8 @@ impl Hub {
 impl Place {
     /// Makes the socket that fills the place.
     pub(super) fn open(&mut self, origin: Origin) -> Arc<Socket> {
-        let id = SocketId(self.hub.next.fetch_add(1, Ordering::Relaxed));
+        let serial = self.hub.next.fetch_add(1, Ordering::Relaxed);
+        let id = SocketId::new(serial, origin.ip.to_canonical().is_ipv6());
         let socket = Arc::new(Socket::new(id, origin, self.hub.options.max_queue));
         self.hub.sockets.insert(id, Arc::clone(&socket));
         self.socket = Some(id);
