@@ -93,9 +93,11 @@ impl Clients {
     }
 }
 
-const fn key_of(peer_id: PeerId) -> Key {
-    let [a, b, c, d, e, f, g, h, ..] = peer_id.0;
-    [a, b, c, d, e, f, g, h]
+fn key_of(peer_id: PeerId) -> Key {
+    let mut key = Key::default();
+    let len = key.len();
+    key.copy_from_slice(&peer_id.0[..len]);
+    key
 }
 
 #[cfg(test)]
@@ -127,7 +129,9 @@ mod tests {
         clients.seen(&mut peers[MAX], id(MAX, 1));
         assert_eq!((clients.list().len(), clients.others()), (MAX, 2));
         clients.leave(&mut second);
-        peers.iter_mut().for_each(|client| clients.leave(client));
+        for client in &mut peers {
+            clients.leave(client);
+        }
         assert_eq!((clients.list().len(), clients.others()), (0, 0));
         assert_eq!(clients.keys.load(Relaxed), 0);
     }
