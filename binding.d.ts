@@ -28,6 +28,8 @@ export declare class NativeClient {
 export declare class NativeServer {
   /** Takes an announce in and answers it. */
   announce(announce: NativeAnnounce): NativeAnswer
+  /** Peers as an announce would get them: of `WebSocket`s other than `own`, or with addresses. */
+  select(infoHash: string, own: string | undefined | null, numwant: number): Buffer
   /** All torrents, if so many may be listed; null if not. */
   fullScrape(): Array<string> | null
   /** Seconds between the announces of a WebSocket peer. */
@@ -50,6 +52,18 @@ export declare class NativeServer {
   closed(socket: number): void
   /** Accepts no more HTTP connections, and gives up the listening sockets. */
   handOver(): NativeListeners | null
+  /** The counts. They are kept from the first call on. */
+  census(): NativeCensus
+  /** Reports evictions of this swarm from now on. */
+  watch(infoHash: string): boolean
+  /** No more. */
+  unwatch(infoHash: string): boolean
+  /** Evictions that have not been told yet, as event records. */
+  takeEvicted(): Buffer
+  /** Removes the peer of this key; false if it is not there. */
+  removePeer(infoHash: string, key: string): boolean
+  /** Removes all peers of a swarm. */
+  clearSwarm(infoHash: string): boolean
   /** Lets the engine answer these questions. */
   allow(questions: Float64Array): void
   /** Gives the failure reason to whoever a question was about. */
@@ -183,6 +197,27 @@ export interface NativeCause {
   syscall?: string
   address?: string
   port?: number
+}
+
+/** Counts over all torrents; see `CensusSnapshot` of the engine. */
+export interface NativeCensus {
+  torrents: number
+  activeTorrents: number
+  peers: number
+  seedersOnly: number
+  leechersOnly: number
+  both: number
+  v4: number
+  v6: number
+  clients: Array<NativeClientCount>
+  otherClients: number
+}
+
+/** Peers of one client. */
+export interface NativeClientCount {
+  /** One such id, as an example. */
+  peerId: string
+  count: number
 }
 
 /** An error, from which JavaScript makes one of its own. */

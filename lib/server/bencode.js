@@ -1,5 +1,7 @@
 'use strict'
 
+const { bytes } = require('../hex')
+
 /**
  * An answer as bencode: what programs may have put into it as well. Texts are UTF-8, numbers are cut to
  * whole ones, keys are sorted by their bytes; what has no form in bencode is left out.
@@ -17,7 +19,7 @@ const MAX_DEPTH = 32
 
 function append (parts, value, depth) {
   if (depth > MAX_DEPTH) throw new RangeError('an answer that is nested too deep')
-  if (ArrayBuffer.isView(value)) return appendBytes(parts, Buffer.from(value.buffer, value.byteOffset, value.byteLength))
+  if (ArrayBuffer.isView(value)) return appendBytes(parts, bytes(value))
   switch (typeof value) {
     case 'string': return appendBytes(parts, Buffer.from(value))
     case 'number': return Number.isFinite(value) ? parts.push(Buffer.from(`i${BigInt(Math.trunc(value))}e`)) : 0
@@ -27,8 +29,8 @@ function append (parts, value, depth) {
   }
 }
 
-function appendBytes (parts, bytes) {
-  parts.push(Buffer.from(`${bytes.length}:`), bytes)
+function appendBytes (parts, value) {
+  parts.push(Buffer.from(`${value.length}:`), value)
 }
 
 function appendList (parts, list, depth) {

@@ -15,51 +15,124 @@ const KIND_HTTP = 1
 const KIND_WARNING = 2
 const KIND_ERROR = 3
 const KIND_WEB_SOCKET = 4
+const KIND_QUESTION = 5
+const KIND_INQUIRY = 6
+const KIND_PACKET = 7
+const KIND_DELIVER = 8
+const KIND_CLOSE = 9
+const KIND_EVICTED = 10
+const KIND_GONE = 11
+
+const INQUIRIES = ['scrape', 'html', 'json']
 
 /** Bits of the mask that tells the engine which events have listeners. */
 const WANT = { update: 1, complete: 2, start: 4, stop: 8, pause: 16, warning: 1 << 16 }
 
+/** And what it has to ask about, or to hand over. */
+const ASK = { announces: 1 << 17, scrapes: 1 << 18, packets: 1 << 19, gone: 1 << 20 }
+
 /**
- * Calls `emit(name, ...args)` for each event of a batch.
+ * Calls a method of `to` for each record of a batch:
  *
- * @param {number} maxNumwant the server's limit, for `params.numwant`
- * @param {(id: number) => object} socketOf what a listener can do with a WebSocket connection
+ * - `onEvent(name, ...args)`: an event for listeners;
+ * - `onQuestion(id, kind, params)`: an announce that is asked about;
+ * - `onInquiry(id, what, request)`: a `scrape`, or statistics as `html` or `json`;
+ * - `onPacket(packet, address, port)`, `onDeliver(socket, text)`, `onClose(socket, tooSlow)`,
+ *   `onGone(socket)`, `onEvicted({ infoHash, key, value })`.
+ *
+ * `to.maxNumwant` is the server's limit, for `params.numwant`; `to.socketOf(id)` is what programs know a
+ * WebSocket by.
  */
-function decodeEvents (buffer, emit, maxNumwant, socketOf) {
+function decodeEvents (buffer, to) {
   const reader = new Reader(buffer)
   while (!reader.done) {
     const kind = reader.u8()
     switch (kind) {
-      case KIND_UDP: {
-        const event = ANNOUNCE_EVENTS[reader.u8()]
-        const addr = reader.text()
-        emit(event, addr, udpParams(reader.bytes(), addr, maxNumwant))
-        break
-      }
-      case KIND_HTTP: {
-        const event = ANNOUNCE_EVENTS[reader.u8()]
-        const addr = reader.text()
-        emit(event, addr, httpParams(addr, readHttpRequest(reader), maxNumwant))
-        break
-      }
+      case KIND_UDP:
+      case KIND_HTTP:
       case KIND_WEB_SOCKET: {
-        const event = ANNOUNCE_EVENTS[reader.u8()]
-        const peerId = reader.text()
-        const message = reader.longText()
-        const socket = socketOf(reader.u64())
-        emit(event, peerId, wsParams(message, socket, readHttpRequest(reader), maxNumwant))
+        const [name, addr, params] = readAnnounce(reader, kind, to)
+        to.onEvent(name, addr, params)
         break
       }
+      case KIND_QUESTION: {
+        const id = reader.u64()
+        const [, , params] = readAnnounce(reader, reader.u8(), to)
+        to.onQuestion(id, params)
+        break
+      }
+      case KIND_INQUIRY: {
+        const id = reader.u64()
+        const what = INQUIRIES[reader.u8()]
+        const from = { address: reader.text(), port: reader.u16() }
+        to.onInquiry(id, what, readRequest(reader, reader.u8(), to), from)
+        break
+      }
+      case KIND_PACKET: {
+        const packet = Buffer.from(reader.bytes())
+        const address = reader.text()
+        to.onPacket(packet, address, reader.u16())
+        break
+      }
+      case KIND_DELIVER: {
+        const socket = reader.u64()
+        to.onDeliver(socket, reader.longText())
+        break
+      }
+      case KIND_CLOSE: {
+        const socket = reader.u64()
+        to.onClose(socket, reader.u8() === 1)
+        break
+      }
+      case KIND_GONE:
+        to.onGone(reader.u64())
+        break
+      case KIND_EVICTED:
+        to.onEvicted(readEvicted(reader))
+        break
       case KIND_WARNING:
-        emit('warning', readWarning(reader))
+        to.onEvent('warning', readWarning(reader))
         break
       case KIND_ERROR:
-        emit('error', readError(reader))
+        to.onEvent('error', readError(reader))
         break
       default:
         throw new RangeError(`unknown event record ${kind}`)
     }
   }
+}
+
+function readAnnounce (reader, kind, to) {
+  const name = ANNOUNCE_EVENTS[reader.u8()]
+  const addr = reader.text()
+  const { packet, request, message, socket } = readRequest(reader, kind, to)
+  if (packet !== undefined) return [name, addr, udpParams(packet, addr, to.maxNumwant)]
+  if (message !== undefined) return [name, addr, wsParams(message, socket, request, to.maxNumwant)]
+  return [name, addr, httpParams(addr, request, to.maxNumwant)]
+}
+
+/** `{ packet }`, `{ request }` or `{ message, socket, request }`. */
+function readRequest (reader, kind, to) {
+  if (kind === KIND_UDP) return { packet: reader.bytes() }
+  if (kind === KIND_HTTP) return { request: readHttpRequest(reader) }
+  const message = reader.longText()
+  const socket = to.socketOf(reader.u64())
+  const request = readHttpRequest(reader)
+  // As programs know it from the socket itself.
+  if (socket.headers !== undefined) request.headers = socket.headers
+  return { message, socket, request }
+}
+
+function readEvicted (reader) {
+  const infoHash = reader.text()
+  const peerId = reader.text()
+  const complete = reader.u8() === 1
+  const addr = reader.text()
+  if (addr === '') return { infoHash, key: peerId, value: { type: 'ws', complete, peerId, socket: null } }
+  const colon = addr.lastIndexOf(':')
+  const ip = addr.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  const value = { type: 'peer', complete, peerId, ip, port: Number(addr.slice(colon + 1)), socket: null }
+  return { infoHash, key: addr, value }
 }
 
 function readHttpRequest (reader) {
@@ -154,4 +227,4 @@ class Reader {
   }
 }
 
-module.exports = { WANT, decodeEvents }
+module.exports = { ASK, WANT, decodeEvents }

@@ -6,29 +6,42 @@ const { emitSafely } = require('../emit')
 const { trackerError, systemError } = require('../errors')
 const { toHex } = require('../hex')
 const { hold } = require('../keep-alive')
-const native = require('../native')
-const { WANT, decodeEvents } = require('./events')
+const { Engine, registerEngine } = require('./engine')
+const { ASK, WANT, decodeEvents } = require('./events')
 const { parseListenArguments, resolveBinding } = require('./listen-options')
 const Listener = require('./listener')
+const HttpServer = require('./node-http')
 const { parseServerOptions } = require('./options')
-const { torrentsView } = require('./swarm')
-const { SocketFacade, WebSocketListener } = require('./websocket')
+const { defineOverridable, isReplaced } = require('./overrides')
+const Questions = require('./questions')
+const BaseSwarm = require('./swarm')
+const Torrents = require('./torrents')
 
 /** Events taken at a time: between two batches other work of the program gets its turn. */
 const EVENTS_PER_TURN = 512
+
+/** Between two rounds of housekeeping where the engine has no thread for it, in milliseconds. */
+const HOUSEKEEPING = 1000
+
+/** For tests of the way through JavaScript. */
+const FORCED = process.env.TRACKER_FORCE_JAVASCRIPT === '1'
 
 /**
  * A BitTorrent tracker over UDP (BEP 15), HTTP (BEP 3) and WebSocket, served by the engine's own threads.
  */
 class Server extends EventEmitter {
-  #native
-  #maxNumwant
+  #options
+  #questions
+  #ws
+  #housekeeping = null
   #state = 'new' // then 'opening', 'open', 'closed'
+  /** Node listens for HTTP, not the engine. */
+  #isNode = false
 
   constructor (opts = {}) {
     super()
     const options = parseServerOptions(opts)
-    this.#maxNumwant = options.maxNumwant
+    this.#options = options
     this.intervalMs = options.intervalMs
     this.peersCacheLength = options.peersCacheLength
     this.peersCacheTtl = options.peersCacheTtl
@@ -36,19 +49,69 @@ class Server extends EventEmitter {
     this._listenCalled = false
     this.listening = false
     this.destroyed = false
-    this.http = options.http || options.ws ? new Listener() : null
-    this.udp4 = options.udp ? new Listener() : null
-    this.udp6 = options.udp ? new Listener() : null
-    this.udp = this.udp4 ?? undefined
 
     // The engine must not keep a server alive that the program has forgotten; while it listens the
     // program need not, since `openServers` holds it. No other function here may use `this`: those of
     // one scope keep alive what any of them uses.
     const self = new WeakRef(this)
     // Not in the ring itself: Node runs up to a thousand of them before it looks at timers and sockets.
-    this.#native = new native.NativeServer(options.native, () => setImmediate(() => self.deref()?.#drain()))
-    this.ws = options.ws ? new WebSocketListener(this.http, this.#native) : null
-    this.torrents = torrentsView(this.#native)
+    const engine = new Engine(options, () => setImmediate(() => self.deref()?.#drain()))
+    hide(this, '_engine', engine)
+    registerEngine(this, engine)
+    hide(this, '_filterFunction', options.filter)
+    this.http = options.http ? new HttpServer(options.nodeHttp ?? {}, () => self.deref()?.#toNode()) : null
+    this.udp4 = options.udp ? new Listener() : null
+    this.udp6 = options.udp ? new Listener() : null
+    this.udp = this.udp4 ?? undefined
+    const torrents = new Torrents(engine.native, infoHash => self.deref()?._newSwarm(infoHash))
+    hide(this, '_torrents', torrents)
+    this.torrents = torrents.view
+    this.#questions = new Questions(this, engine)
+    engine.onLeft = (infoHash, peerId) => self.deref()?.#left(infoHash, peerId)
+    this.#refresh()
+  }
+
+  /** The class of swarms, which programs replace. */
+  static get Swarm () {
+    return swarmClass
+  }
+
+  static set Swarm (value) {
+    swarmClass = value
+    for (const server of openServers) server.#refresh()
+  }
+
+  /** `ws`'s server, on the port of HTTP; null if WebSocket is off. */
+  get ws () {
+    if (!this.#options.ws) return null
+    if (this.#ws === undefined) {
+      const WebSocketServer = require('./node-ws')
+      const { native } = this._engine
+      this.#ws = new WebSocketServer(this.#options.nodeWs, {
+        http: this.http,
+        maxPayload: this._engine.maxMessage ?? 65_536,
+        onWanted: () => this.#toNode(),
+        onSocket: socket => this.onWebSocketConnection(socket, { trustProxy: this._trustProxy }),
+        count: () => native.sockets()
+      })
+    }
+    return this.#ws
+  }
+
+  /** What is asked about announces. */
+  get _filter () {
+    return this._filterFunction
+  }
+
+  set _filter (filter) {
+    this._filterFunction = filter
+    this.#refresh()
+  }
+
+  /** Whether announces and scrapes are answered by `_onRequest`, not by the engine alone. */
+  get _usesJavaScript () {
+    return FORCED || swarmClass !== BaseSwarm ||
+      isReplaced(this, '_onRequest') || isReplaced(this, 'getSwarm') || isReplaced(this, 'createSwarm')
   }
 
   /**
@@ -63,6 +126,7 @@ class Server extends EventEmitter {
     if (onlistening !== undefined) this.once('listening', onlistening)
     if (this.http === null && this.udp4 === null) return
     this.#state = 'opening'
+    this.#refresh()
     const opened = hold()
     this.#open(http, udp).then(opened, err => {
       opened()
@@ -81,28 +145,36 @@ class Server extends EventEmitter {
     this.#state = 'closed'
     this.listening = false
     this.destroyed = true
+    clearInterval(this.#housekeeping)
+    const { native } = this._engine
     if (state !== 'open') {
       const err = this.http === null || state === 'opening' ? null : notRunning()
+      native.close(() => {})
       process.nextTick(cb, err)
       return
     }
     const closed = hold()
-    for (const listener of [this.http, this.udp4, this.udp6]) listener?._closed()
-    this.#native.close(() => {
+    for (const listener of [this.udp4, this.udp6]) listener?._closed()
+    this.#ws?._closed()
+    const httpClosed = new Promise(resolve => this.http === null ? resolve() : this.http._closed(resolve))
+    native.close(() => httpClosed.then(() => process.nextTick(() => {
       openServers.delete(this)
       closed()
       cb(null)
-    })
+    })))
   }
 
-  /**
-   * The swarm of a torrent: `cb(err, swarm)`, without a swarm if nobody is in it.
-   *
-   * @param {string | Uint8Array} infoHash
-   */
-  getSwarm (infoHash, cb) {
-    const key = toHex(infoHash)
-    process.nextTick(() => cb(null, Object.hasOwn(this.torrents, key) ? this.torrents[key] : undefined))
+  /** All torrents that a scrape without a hash lists; null if there are too many. */
+  _allTorrents () {
+    return this._engine.native.fullScrape()
+  }
+
+  _swarmKey (infoHash) {
+    return toHex(infoHash)
+  }
+
+  _newSwarm (infoHash) {
+    return new swarmClass(infoHash, this)
   }
 
   // The engine makes only the events that somebody listens to. `once` comes by way of `on`.
@@ -131,6 +203,12 @@ class Server extends EventEmitter {
     return this.#wantAfter(() => super.removeAllListeners(...args))
   }
 
+  /** Something of it has been replaced. */
+  _replaced () {
+    this.#refresh()
+    if (isReplaced(this, 'onHttpRequest') || isReplaced(this, 'onWebSocketConnection')) this.#toNode()
+  }
+
   // What the engine survived must not end a program that has no `error` listener.
   #heard ([event, ...args]) {
     return event === 'error' && this.listenerCount('error') === 0 ? ['warning', ...args] : [event, ...args]
@@ -138,12 +216,28 @@ class Server extends EventEmitter {
 
   #wantAfter (change) {
     change()
+    this.#refresh()
+    return this
+  }
+
+  // Tells the engine what is in use.
+  #refresh () {
     let mask = 0
     for (const [event, bit] of Object.entries(WANT)) {
       if (this.listenerCount(event) > 0) mask |= bit
     }
-    this.#native.setWanted(mask)
-    return this
+    if (this._filter) mask |= ASK.announces
+    if (this._usesJavaScript) mask |= ASK.announces | ASK.scrapes | ASK.gone
+    if (isReplaced(this, 'onUdpRequest')) mask |= ASK.packets
+    this._engine.native.setWanted(mask)
+  }
+
+  /** Whether Node has to listen for HTTP. */
+  #wantsNode () {
+    const { nodeHttp, nodeWs, noServer } = this.#options
+    return nodeHttp !== undefined || (nodeWs !== undefined && !noServer) ||
+      this.http._isWanted || Boolean(this.#ws?._isWanted) ||
+      isReplaced(this, 'onHttpRequest') || isReplaced(this, 'onWebSocketConnection')
   }
 
   async #open (http, udp) {
@@ -152,11 +246,23 @@ class Server extends EventEmitter {
       this.udp4 === null ? undefined : resolveBinding(udp)
     ])
     if (this.#state === 'closed') return
-    const bound = this.#native.listen({ http: httpBinding, udp: udpBinding })
-    if (bound.error) throw systemError(bound.error)
+    // From here to the end of the engine's `listen` nothing else runs.
+    this.#isNode = this.http !== null && this.#wantsNode()
+    const bound = this.#bind({ http: this.#isNode ? undefined : httpBinding, udp: udpBinding })
     openServers.add(this)
+    if (this.#isNode) {
+      try {
+        await this.#listenByNode(http, httpBinding)
+      } catch (err) {
+        openServers.delete(this)
+        this._engine.native.close(() => {})
+        throw err
+      }
+      if (this.#state === 'closed') return
+    } else {
+      this.http?._opened(bound.http6 && httpBinding.v6 === '::' ? bound.http6 : bound.http4 ?? bound.http6)
+    }
     this.#state = 'open'
-    this.http?._opened(bound.http6 && httpBinding.v6 === '::' ? bound.http6 : bound.http4 ?? bound.http6)
     this.udp4?._opened(bound.udp4)
     this.udp6?._opened(bound.udp6)
     this.listening = true
@@ -170,19 +276,113 @@ class Server extends EventEmitter {
     })
   }
 
+  #bind (bindings) {
+    const bound = this._engine.native.listen(bindings)
+    if (bound.error) throw systemError(bound.error)
+    return bound
+  }
+
+  #listenByNode ({ port }, { v4, v6 }) {
+    this.#serveByNode()
+    const isAny = v4 === '0.0.0.0' && v6 === '::'
+    return this.http._listen(port, isAny ? undefined : v4 ?? v6)
+  }
+
+  // What the program does not answer.
+  #serveByNode () {
+    const { http, ws: takesWs, noServer, native } = this.#options
+    this.#startHousekeeping()
+    if (!http) return
+    this.http._on('error', err => { if (this.listening) this.emit('error', err) })
+    this.http._on('request', (req, res) => {
+      if (res.headersSent || res.writableEnded) return
+      if (this.#isOurs(req, native)) return this.onHttpRequest(req, res, { trustProxy: this._trustProxy })
+      // Without HTTP there is nothing else on this port, but for what the program makes of it.
+      res.statusCode = 404
+      res.end('404 Not Found')
+    })
+    if (!takesWs || noServer) return
+    const { origins } = native.webSocket
+    this.http._on('upgrade', (request, socket, head) => {
+      if (isAllowed(request.headers.origin, origins)) this.ws._upgrade(request, socket, head)
+      else socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
+    })
+  }
+
+  #isOurs ({ method, url }, { http, stats }) {
+    return http || (stats && method === 'GET' && (url === '/stats' || url === '/stats.json'))
+  }
+
+  // The program has handlers from now on.
+  #toNode () {
+    if (this.#isNode || this.http === null || this.#state !== 'open') return
+    this.#isNode = true
+    this.#serveByNode()
+    this.http._takeOver(this._engine.native.handOver())
+  }
+
+  #startHousekeeping () {
+    const self = new WeakRef(this)
+    this.#housekeeping ??= setInterval(() => self.deref()?._engine.native.housekeep(), HOUSEKEEPING).unref()
+  }
+
+  // A WebSocket is gone; so its peers leave the swarms of the program.
+  #left (infoHash, peerId) {
+    if (!this._usesJavaScript) return
+    this.getSwarm(infoHash, (err, swarm) => {
+      if (!err && swarm) swarm.announce({ type: 'ws', event: 'stopped', numwant: 0, peer_id: peerId })
+    })
+  }
+
   // Rung by the engine. The next ring comes only after a batch that was not full.
   #drain () {
-    const { count, records } = this.#native.takeEvents(EVENTS_PER_TURN)
+    const { count, records } = this._engine.native.takeEvents(EVENTS_PER_TURN)
     // First: the engine does not ring again after a full batch, whatever becomes of this one.
     if (count === EVENTS_PER_TURN) setImmediate(() => this.#drain())
-    decodeEvents(records, (...args) => {
-      if (this.#state !== 'closed') emitSafely(this, ...this.#heard(args))
-    }, this.#maxNumwant, id => new SocketFacade(this.#native, id))
+    const { maxNumwant, sockets } = this._engine
+    const safely = call => (...args) => {
+      if (this.#state === 'closed') return
+      try {
+        call(...args)
+      } catch (err) {
+        // A listener's, or a filter's. It surfaces as in any emitter, and the others still get theirs.
+        process.nextTick(() => { throw err })
+      }
+    }
+    decodeEvents(records, {
+      maxNumwant,
+      socketOf: id => sockets.of(id),
+      onEvent: (...args) => { if (this.#state !== 'closed') emitSafely(this, ...this.#heard(args)) },
+      onQuestion: safely((id, params) => this.#questions.onQuestion(id, params)),
+      onInquiry: safely((...args) => this.#questions.onInquiry(...args)),
+      onPacket: safely((msg, address, port) => {
+        const family = address.includes(':') ? 'IPv6' : 'IPv4'
+        this.onUdpRequest(msg, { address, family, port, size: msg.length })
+      }),
+      onDeliver: safely((id, text) => sockets.deliver(id, text)),
+      onClose: safely(id => sockets.close(id)),
+      onGone: safely(id => this._engine.left(sockets.of(id))),
+      onEvicted: safely(evicted => this._engine.evicted(evicted))
+    })
   }
 }
 
+defineOverridable(Server.prototype, server => server._replaced())
+
+let swarmClass = BaseSwarm
+
 // A listening server lives on although its program holds no reference, as any of Node's does.
 const openServers = new Set()
+
+function hide (object, name, value) {
+  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false })
+}
+
+// Only browsers send an origin.
+function isAllowed (origin, origins) {
+  if (origin === undefined || origins === undefined) return true
+  return origins.some(allowed => allowed.toLowerCase() === origin.toLowerCase())
+}
 
 function notRunning () {
   return Object.assign(new Error('Server is not running.'), { code: 'ERR_SERVER_NOT_RUNNING' })

@@ -8,21 +8,33 @@ const MAX_MS = 2 ** 31 - 1
 const MAX_COUNT = 2 ** 32 - 1
 const DEFAULT_MAX_NUMWANT = 82
 
+/** Options in `ws` that the engine goes by. */
+const OWN_WEB_SOCKET_OPTIONS = new Set([
+  'interval', 'maxPayload', 'maxOffers', 'maxInfoHashes', 'maxSockets', 'maxSocketsPerIp', 'maxQueue', 'pingInterval',
+  'idleTimeout', 'origins'
+])
+
 /**
  * Checks the options of `new Server(opts)` and sorts them into what JavaScript and what the engine
  * needs.
  */
 exports.parseServerOptions = function parseServerOptions (opts) {
   if (typeof opts !== 'object' || opts === null) throw invalid('opts', 'an object')
-  // A filter that is ignored would be an open tracker.
-  if (opts.filter !== undefined) throw notSupported('filter')
+  if (opts.filter && typeof opts.filter !== 'function') throw invalid('filter', 'a function')
   const udp = typeof opts.udp === 'object' && opts.udp !== null ? opts.udp : {}
   const intervalMs = ms(opts, 'interval') || DEFAULT_INTERVAL_MS
   const peersCacheLength = count(opts, 'peersCacheLength') ?? Infinity
   const maxNumwant = count(opts, 'maxNumwant') ?? DEFAULT_MAX_NUMWANT
   const peersCacheTtl = ms(opts, 'peersCacheTtl') || DEFAULT_PEERS_CACHE_TTL_MS
+  const noServer = isObject(opts.ws) && Boolean(opts.ws.noServer)
+  const takesHttp = opts.http !== false || (opts.ws !== false && !noServer)
   return {
-    http: opts.http !== false,
+    filter: opts.filter,
+    // Statistics alone open no port, unless they are asked for.
+    http: takesHttp || opts.stats === true,
+    noServer,
+    nodeHttp: isObject(opts.http) ? opts.http : undefined,
+    nodeWs: webSocketServerOptions(opts.ws),
     ws: opts.ws !== false,
     udp: opts.udp !== false,
     trustProxy: Boolean(opts.trustProxy),
@@ -53,9 +65,22 @@ exports.parseServerOptions = function parseServerOptions (opts) {
       udpReceiveBuffer: count(udp, 'recvBufferSize'),
       udpSendBuffer: count(udp, 'sendBufferSize'),
       http: opts.http !== false,
-      webSocket: opts.ws === false ? undefined : webSocketOptions(opts.ws)
+      stats: opts.stats !== false && (takesHttp || opts.stats === true || opts.http === false),
+      seed: count(opts, '_seed'),
+      webSocket: opts.ws === false || noServer ? undefined : webSocketOptions(opts.ws)
     }
   }
+}
+
+/** What is told to `ws`'s server and not to the engine; undefined if there is nothing. */
+function webSocketServerOptions (ws) {
+  if (!isObject(ws)) return undefined
+  const entries = Object.entries(ws).filter(([name]) => !OWN_WEB_SOCKET_OPTIONS.has(name))
+  return entries.length === 0 ? undefined : Object.fromEntries(entries)
+}
+
+function isObject (value) {
+  return typeof value === 'object' && value !== null
 }
 
 function ms (opts, name) {
@@ -135,11 +160,6 @@ function pathPrefix (opts) {
   if (prefix === undefined || prefix === '') return undefined
   if (/^\/[^?#\s]*[^?#\s/]$/.test(prefix)) return prefix
   throw invalid('pathPrefix', 'a path such as \'/tracker\', without a slash at its end')
-}
-
-function notSupported (name) {
-  return Object.assign(
-    new Error(`Option \`${name}\` is not supported in this version`), { code: 'ERR_TRACKER_NOT_SUPPORTED' })
 }
 
 function invalid (name, expected) {

@@ -1,103 +1,150 @@
 'use strict'
 
-const { inspect } = require('node:util')
+const SwarmPeers = require('./swarm-peers')
+const { engineOf } = require('./engine')
+
+/** By the numbers of BEP 15. */
+const EVENTS = { update: 0, completed: 1, started: 2, stopped: 3, paused: 4 }
+
+const METHODS = {
+  update: '_onAnnounceUpdate',
+  completed: '_onAnnounceCompleted',
+  started: '_onAnnounceStarted',
+  stopped: '_onAnnounceStopped',
+  paused: '_onAnnouncePaused'
+}
 
 /**
  * A torrent's swarm, as it is in the engine's store at the time of each look.
+ *
+ * Programs subclass it: `announce` and `scrape`, or what `announce` is made of: a method for each event,
+ * and `_getPeers`.
  */
 class Swarm {
-  #native
+  #engine
 
-  constructor (infoHash, native) {
-    this.#native = native
+  /**
+   * @param {string} infoHash hexadecimal
+   * @param {object} server a `Server`; of anything else only `peersCacheLength` and `peersCacheTtl` are
+   *   read, for a swarm that stands alone
+   */
+  constructor (infoHash, server) {
+    this.#engine = engineOf(server)
+    this.infoHash = infoHash
+    const counts = () => this.#engine.native.swarm(infoHash)
     Object.defineProperties(this, {
-      infoHash: { value: infoHash, enumerable: true },
-      complete: { get: () => this.#native.swarm(infoHash)?.complete ?? 0, enumerable: true },
-      incomplete: { get: () => this.#native.swarm(infoHash)?.incomplete ?? 0, enumerable: true },
-      peers: { value: new SwarmPeers(infoHash, native), enumerable: true }
+      complete: { get: () => counts()?.complete ?? 0, set: overwrite('complete'), enumerable: true, configurable: true },
+      incomplete: { get: () => counts()?.incomplete ?? 0, set: overwrite('incomplete'), enumerable: true, configurable: true }
+    })
+    this.peers = new SwarmPeers(infoHash, this.#engine)
+  }
+
+  /** Takes an announce in: `cb(err, { complete, incomplete, peers })`. */
+  announce (params, cb = () => {}) {
+    const method = METHODS[params.event]
+    if (method === undefined || !Object.hasOwn(METHODS, params.event)) return cb(new Error('invalid event'))
+    const failure = this.#isWhole(method) ? this.#announceWhole(params, cb) : this.#announceInParts(method, params, cb)
+    if (failure) cb(new Error(failure))
+  }
+
+  /** The counts: `cb(null, { complete, incomplete, downloaded })`. */
+  scrape (params, cb) {
+    const { complete, incomplete, downloaded } = this.#engine.native.swarm(this.infoHash) ??
+      { complete: 0, incomplete: 0, downloaded: 0 }
+    cb(null, { complete, incomplete, downloaded })
+  }
+
+  _onAnnounceStarted (params, peer, id) {
+    this.#change(params, 'started')
+  }
+
+  _onAnnounceStopped (params, peer, id) {
+    this.#change(params, 'stopped')
+  }
+
+  _onAnnounceCompleted (params, peer, id) {
+    this.#change(params, 'completed')
+  }
+
+  _onAnnounceUpdate (params, peer, id) {
+    this.#change(params, 'update')
+  }
+
+  _onAnnouncePaused (params, peer, id) {
+    this.#change(params, 'paused')
+  }
+
+  /** Peers for an announce: of WebSockets without the announcer, or those with an address. */
+  _getPeers (numwant, ownPeerId, isWebRTC) {
+    const count = Math.min(Math.max(Math.trunc(Number(numwant)) || 0, 0), 2 ** 32 - 1)
+    return this.#engine.decodePeers(
+      this.#engine.native.select(this.infoHash, isWebRTC ? ownPeerId : undefined, count))
+  }
+
+  // One call into the engine does it all, unless the program has a part of its own.
+  #isWhole (method) {
+    return this[method] === Swarm.prototype[method] && this._getPeers === Swarm.prototype._getPeers
+  }
+
+  #announceWhole (params, cb) {
+    const answer = this.#announceNative(params, params.event, params.numwant)
+    if (answer.failure) return answer.failure
+    const { complete, incomplete, peers } = answer
+    cb(null, { complete, incomplete, peers: this.#engine.decodePeers(peers) })
+  }
+
+  #announceInParts (method, params, cb) {
+    const id = params.type === 'ws' ? params.peer_id : params.addr
+    this[method](params, this.peers.get(id), id)
+    cb(null, {
+      complete: this.complete,
+      incomplete: this.incomplete,
+      peers: this._getPeers(params.numwant, params.peer_id, params.type === 'ws')
     })
   }
-}
 
-/** The peers of a swarm, by address (`ip:port`), or over WebSocket by peer id (hexadecimal). */
-class SwarmPeers {
-  #infoHash
-  #native
-
-  constructor (infoHash, native) {
-    this.#infoHash = infoHash
-    this.#native = native
+  #change (params, event) {
+    const { failure } = this.#announceNative(params, event, 0)
+    if (failure) throw new Error(failure)
   }
 
-  /** How many there are. */
-  get length () {
-    const swarm = this.#native.swarm(this.#infoHash)
-    return swarm === null ? 0 : swarm.complete + swarm.incomplete
+  #announceNative (params, event, numwant) {
+    const { native } = this.#engine
+    const isSocket = params.type === 'ws'
+    if (isSocket && !params.socket) return this.#announceGone(params, event)
+    const { ip, port } = params.ip === undefined ? splitAddr(params.addr) : params
+    const answer = native.announce({
+      infoHash: this.infoHash,
+      peerId: params.peer_id,
+      event: EVENTS[event],
+      left: Number.isFinite(params.left) && params.left >= 0 ? params.left : undefined,
+      numwant: Number.isFinite(numwant) ? numwant : undefined,
+      ip: isSocket ? undefined : ip,
+      port: isSocket ? undefined : port,
+      udp: params.type === 'udp',
+      socket: isSocket ? this.#engine.numberOf(params) : undefined
+    })
+    this.#engine.tellEvicted()
+    return answer
   }
 
-  /** Their addresses. A copy: the cost is that of the whole swarm. */
-  get keys () {
-    return this.#native.peers(this.#infoHash).map(peer => peer.key)
-  }
-
-  /** The peer of this address, or over WebSocket of this peer id, or undefined. */
-  peek (addr) {
-    const peer = typeof addr === 'string' ? this.#native.peer(this.#infoHash, addr) : null
-    if (peer === null) return undefined
-    const { ip, port, peerId, complete, socket } = peer
-    return { type: socket === undefined ? 'peer' : 'ws', complete, peerId, ip, port }
-  }
-
-  /** The peer of this address, or undefined. Looking does not count as an announce. */
-  get (addr) {
-    return this.peek(addr)
+  // Of a socket that is gone only this can be said.
+  #announceGone (params, event) {
+    if (event === 'stopped') this.#engine.native.removePeer(this.infoHash, params.peer_id)
+    return { complete: this.complete, incomplete: this.incomplete, peers: Buffer.alloc(0) }
   }
 }
 
-/**
- * `server.torrents`: an object of swarms by info hash (hexadecimal), reading the store at each look.
- */
-function torrentsView (native) {
-  // The console looks at the target of a proxy, not at what the proxy shows.
-  const target = Object.defineProperty({}, inspect.custom, { value: () => ({ ...view }), configurable: true })
-  // A program that keeps `torrents[hash]` expects one object as long as the torrent lives; a weak
-  // reference does it without holding a million of them.
-  const views = new Map()
-  const registry = new FinalizationRegistry(infoHash => {
-    if (views.get(infoHash)?.deref() === undefined) views.delete(infoHash)
-  })
-
-  function swarm (infoHash) {
-    let found = views.get(infoHash)?.deref()
-    if (found === undefined) {
-      found = new Swarm(infoHash, native)
-      views.set(infoHash, new WeakRef(found))
-      registry.register(found, infoHash)
-    }
-    return found
-  }
-
-  // The engine reads upper case as well; as keys, they would be second ones for the same torrents.
-  const has = key => typeof key === 'string' && key === key.toLowerCase() && native.swarm(key) !== null
-  const view = new Proxy(target, {
-    has: (_, key) => has(key) || key in Object.prototype,
-    get: (_, key, receiver) => has(key) ? swarm(key) : Reflect.get(Object.prototype, key, receiver),
-    ownKeys: () => native.torrents(),
-    getOwnPropertyDescriptor (_, key) {
-      if (!has(key)) return undefined
-      return { value: swarm(key), enumerable: true, configurable: true, writable: false }
-    },
-    deleteProperty (_, key) {
-      if (typeof key === 'string') native.removeTorrent(key)
-      return true
-    },
-    set: () => false,
-    defineProperty: () => false,
-    // A target that takes no more would have to list the store's keys itself from then on.
-    preventExtensions: () => false,
-    setPrototypeOf: () => false
-  })
-  return view
+function splitAddr (addr) {
+  const colon = addr.lastIndexOf(':')
+  return { ip: addr.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(addr.slice(colon + 1)) }
 }
 
-module.exports = { Swarm, torrentsView }
+// A subclass may keep counts of its own.
+function overwrite (name) {
+  return function (value) {
+    Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true })
+  }
+}
+
+module.exports = Swarm

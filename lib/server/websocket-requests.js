@@ -30,8 +30,8 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
       text: params.answer
         ? undefined
         : JSON.stringify({
-          ...rest, action: 'announce', interval: native.webSocketInterval(), info_hash: infoHash
-        }),
+            ...rest, action: 'announce', interval: native.webSocketInterval(), info_hash: infoHash
+          }),
       offersTo,
       passOn: true
     })

@@ -76,6 +76,15 @@ impl NativeServer {
         })
     }
 
+    /// Peers as an announce would get them: of `WebSocket`s other than `own`, or with addresses.
+    #[napi(catch_unwind)]
+    pub fn select(&self, info_hash: String, own: Option<String>, numwant: u32) -> Result<Buffer> {
+        let info_hash = info_hash.parse().map_err(invalid)?;
+        let own = own.map(|own| own.parse()).transpose().map_err(invalid)?;
+        let answer = self.desk.select(&info_hash, own, numwant as usize);
+        Ok(rows(&answer).into())
+    }
+
     /// All torrents, if so many may be listed; null if not.
     #[napi(catch_unwind)]
     pub fn full_scrape(&self) -> Option<Vec<String>> {

@@ -4,6 +4,7 @@ mod options;
 mod peers;
 mod records;
 mod requests;
+mod swarms;
 mod verdicts;
 
 use std::{

@@ -84,6 +84,15 @@ pub(super) fn encode(events: &[Event]) -> Vec<u8> {
     out
 }
 
+/// Evictions alone.
+pub(super) fn encode_all_evicted(evicted: &[Evicted]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for evicted in evicted {
+        encode_evicted(&mut out, evicted);
+    }
+    out
+}
+
 fn encode_announced(out: &mut Vec<u8>, announced: &Announced) {
     out.push(kind_of(&announced.request));
     out.push(announced.event as u8);

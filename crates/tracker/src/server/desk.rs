@@ -26,7 +26,7 @@ use crate::{
     clock,
     net::udp::Handler,
     protocol::udp::{self, RequestError},
-    swarm::{Announce, Outcome, PeerSink, Run, SocketAnnounce, SocketSink, SwarmStats},
+    swarm::{Announce, Outcome, PeerSink, Run, SocketAnnounce, SocketSink, SwarmStats, Wanted},
     tracker::{FullScrapeRefused, Tracker},
     types::{
         AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp,
@@ -359,6 +359,34 @@ impl Desk {
         let tracker = &self.context.tracker;
         tracker.announce(&request, announce.numwant, carries, now, rng, &mut rows);
         Ok(rows.answer)
+    }
+
+    /// Draws peers as the answer to an announce would have them, without one.
+    pub fn select(
+        &self,
+        info_hash: &InfoHash,
+        own: Option<PeerId>,
+        numwant: usize,
+    ) -> AnnounceAnswer {
+        let mut state = self.lock();
+        let mut rows = Rows {
+            hub: &self.context.hub,
+            answer: AnnounceAnswer::default(),
+        };
+        let store = self.context.tracker.store();
+        let rng = &mut state.rng;
+        let count = numwant.min(self.context.tracker.config().max_numwant);
+        if let Some(own) = own {
+            store.select_sockets(info_hash, own, count, rng, &mut rows);
+        } else {
+            let wanted = Wanted {
+                v4: true,
+                v6: true,
+                count,
+            };
+            store.select(info_hash, wanted, rng, &mut rows);
+        }
+        rows.answer
     }
 
     /// The numbers of a torrent; `None` if there is none.

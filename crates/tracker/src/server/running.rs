@@ -51,8 +51,8 @@ pub struct Server {
     context: Arc<Context>,
     addrs: Addrs,
     stops: Vec<Stop>,
-    /// The HTTP listeners once more, for whoever they may be handed over to.
-    listeners: Option<(Option<Socket>, Option<Socket>)>,
+    /// The HTTP listeners once more, for whoever they may be handed over to: IPv4, IPv6.
+    listeners: Option<(Vec<Socket>, Vec<Socket>)>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -104,7 +104,7 @@ impl Server {
             context: Arc::clone(&context),
             addrs,
             stops: Vec::new(),
-            listeners: http.as_ref().map(one_of_each).transpose()?,
+            listeners: http.as_ref().map(clone_all).transpose()?,
             threads: Mutex::default(),
         };
         if let Some(sockets) = udp {
@@ -125,14 +125,14 @@ impl Server {
     /// Ends HTTP and WebSocket, but for requests under way, and gives up the listening sockets: IPv4,
     /// IPv6. `None` if there are none any more.
     pub fn hand_over(&mut self) -> Option<(Option<Socket>, Option<Socket>)> {
-        let listeners = self.listeners.take()?;
+        let (v4, v6) = self.listeners.take()?;
         self.context.handed_over.store(true, Ordering::Relaxed);
         for stop in &self.stops {
             if let Stop::Http { accepting, .. } = stop {
                 accepting.send_replace(true);
             }
         }
-        Some(listeners)
+        Some((only_first(v4), only_first(v6)))
     }
 
     /// Tells the threads to end. No event is queued after this.
@@ -303,9 +303,32 @@ fn random_seed(context: &Context) -> Result<u64, StartError> {
     })
 }
 
-/// A second descriptor of the first listener of each family.
-fn one_of_each(sockets: &PortSockets) -> Result<(Option<Socket>, Option<Socket>), StartError> {
-    Ok((clone_first(&sockets.v4)?, clone_first(&sockets.v6)?))
+/// A second descriptor of each listener.
+fn clone_all(sockets: &PortSockets) -> Result<(Vec<Socket>, Vec<Socket>), StartError> {
+    let clone = |sockets: &[Socket]| -> Result<Vec<_>, StartError> {
+        let sockets = sockets.iter().map(|socket| socket.try_clone());
+        sockets.collect::<io::Result<_>>().map_err(no_descriptor)
+    };
+    Ok((clone(&sockets.v4)?, clone(&sockets.v6)?))
+}
+
+/// One listener of those that share a port. The others end now, whoever holds them still: a connection
+/// that the system gave to them would be reset.
+fn only_first(sockets: Vec<Socket>) -> Option<Socket> {
+    let mut sockets = sockets.into_iter();
+    let first = sockets.next();
+    for other in sockets {
+        // Where it is not possible the listening threads close it in a moment.
+        let _ = other.shutdown(std::net::Shutdown::Both);
+    }
+    first
+}
+
+fn no_descriptor(source: io::Error) -> StartError {
+    StartError::System {
+        what: "dup",
+        source,
+    }
 }
 
 fn clone_first(sockets: &[Socket]) -> Result<Option<Socket>, StartError> {
@@ -313,8 +336,5 @@ fn clone_first(sockets: &[Socket]) -> Result<Option<Socket>, StartError> {
         .first()
         .map(Socket::try_clone)
         .transpose()
-        .map_err(|source| StartError::System {
-            what: "dup",
-            source,
-        })
+        .map_err(no_descriptor)
 }

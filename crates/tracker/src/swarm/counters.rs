@@ -42,6 +42,8 @@ impl Tally {
 #[derive(Default)]
 pub(super) struct Counters {
     torrents: AtomicUsize,
+    /// Those of them that have peers.
+    active: AtomicUsize,
     v4: AtomicUsize,
     v6: AtomicUsize,
     sockets: AtomicUsize,
@@ -59,6 +61,8 @@ impl Counters {
 
     /// A swarm went from one tally to another.
     pub(super) fn changed(&self, from: Tally, to: Tally) {
+        let is_active = |tally: Tally| usize::from(tally.peers() > 0);
+        add_difference(&self.active, is_active(from), is_active(to));
         add_difference(&self.v4, from.v4, to.v4);
         add_difference(&self.v6, from.v6, to.v6);
         add_difference(&self.sockets, from.sockets, to.sockets);
@@ -67,6 +71,10 @@ impl Counters {
 
     pub(super) fn torrents(&self) -> usize {
         self.torrents.load(Relaxed)
+    }
+
+    pub(super) fn active_torrents(&self) -> usize {
+        self.active.load(Relaxed)
     }
 
     pub(super) fn peers(&self) -> usize {
@@ -85,7 +93,7 @@ impl Counters {
 }
 
 /// Most announces change no count and must not take the cache line from the other cores.
-fn add_difference(counter: &AtomicUsize, from: usize, to: usize) {
+pub(super) fn add_difference(counter: &AtomicUsize, from: usize, to: usize) {
     if to > from {
         counter.fetch_add(to - from, Relaxed);
     } else if from > to {

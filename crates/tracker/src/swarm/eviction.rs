@@ -13,8 +13,8 @@ use super::{
     Store,
     counters::Tally,
     newcomers::{Newcomer, Newcomers},
+    observers::Why,
     rank::{Bounds, Rank},
-    torrent::Torrent,
 };
 use crate::types::Timestamp;
 
@@ -96,8 +96,8 @@ impl Store {
 
     fn evict_newcomer(&self, full: Full, (info_hash, key): Newcomer, now: Timestamp) {
         match full {
-            Full::Torrents => self.remove(&info_hash),
-            Full::Peers => self.remove_peer(&info_hash, key, now),
+            Full::Torrents => self.remove_torrent(&info_hash, Why::Evicted),
+            Full::Peers => self.remove_peer(&info_hash, key, now, Why::Evicted),
         };
     }
 
@@ -133,16 +133,28 @@ impl Store {
         let batch = (max / BATCH).clamp(1, MAX_BATCH).max(excess);
         let mut quota = batch;
         let mut first = Rank::LAST;
-        self.parts[part].retain(|_, swarm| {
+        self.parts[part].retain(|info_hash, swarm| {
             let before = swarm.tally();
             let keep = match full {
                 Full::Torrents => {
                     let goes = quota > 0 && swarm.torrent_rank() <= threshold;
                     quota -= usize::from(goes);
+                    if goes {
+                        self.all_gone(Why::Evicted, info_hash, swarm);
+                    }
                     !goes
                 }
                 Full::Peers => {
-                    self.evict_peers(swarm, part, threshold, &mut quota, now, rng);
+                    let before = quota;
+                    if before > 0 {
+                        let observers = swarm.observers;
+                        swarm.evict(threshold, &mut quota, now, rng, &mut |key, meta| {
+                            self.gone(Why::Evicted, info_hash, observers, key, meta);
+                        });
+                    }
+                    if quota < before {
+                        self.torrent_bounds.note(part, swarm.torrent_rank());
+                    }
                     !swarm.is_worthless()
                 }
             };
@@ -164,23 +176,5 @@ impl Store {
         });
         self.bounds(full).note(part, first);
         (quota < batch, first)
-    }
-
-    fn evict_peers(
-        &self,
-        swarm: &mut Torrent,
-        part: usize,
-        threshold: Rank,
-        quota: &mut usize,
-        now: Timestamp,
-        rng: &mut fastrand::Rng,
-    ) {
-        let before = *quota;
-        if before > 0 {
-            swarm.evict(threshold, quota, now, rng);
-        }
-        if *quota < before {
-            self.torrent_bounds.note(part, swarm.torrent_rank());
-        }
     }
 }

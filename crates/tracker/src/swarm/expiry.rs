@@ -4,6 +4,7 @@ use std::sync::{PoisonError, TryLockError};
 
 use super::{
     Store,
+    observers::Why,
     rank::Rank,
     torrent::{Rules, Torrent},
 };
@@ -78,9 +79,11 @@ impl Store {
         let (mut peer_rank, mut torrent_rank) = (Rank::LAST, Rank::LAST);
         self.peer_bounds.take(part);
         self.torrent_bounds.take(part);
-        self.parts[part].retain(|_, swarm| {
+        self.parts[part].retain(|info_hash, swarm| {
             let before = swarm.tally();
-            part_finished &= swarm.sweep(round.number, &mut budget, &rules);
+            let observers = swarm.observers;
+            let mut gone = |key, meta| self.gone(Why::Evicted, info_hash, observers, key, meta);
+            part_finished &= swarm.sweep(round.number, &mut budget, &rules, &mut gone);
             let after = swarm.tally();
             self.counters.changed(before, after);
             expired.peers += before.peers() - after.peers();

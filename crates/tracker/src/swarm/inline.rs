@@ -1,6 +1,10 @@
 //! The peers of a small swarm, kept in place.
 
-use super::{PeerMeta, heap::Rows, key::SocketKey};
+use super::{
+    PeerMeta,
+    heap::Rows,
+    key::{PeerKey, SocketKey},
+};
 use crate::types::{PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp};
 
 /// Up to `N` peers of one kind without an allocation. Most swarms of a public tracker have no more.
@@ -81,11 +85,19 @@ impl<A: Copy + Eq + Filler, const N: usize> Inline<A, N> {
         self.last[index] = self.last[end];
     }
 
-    /// Removes every peer that `goes` says so of.
-    pub(super) fn remove_if(&mut self, mut goes: impl FnMut(PeerMeta, Timestamp) -> bool) {
+    /// Removes every peer that `goes` says so of, and tells `gone`.
+    pub(super) fn remove_if(
+        &mut self,
+        mut goes: impl FnMut(PeerMeta, Timestamp) -> bool,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
+    ) where
+        A: Into<PeerKey>,
+    {
         for index in (0..self.len()).rev() {
-            if goes(self.metas[index], self.last[index]) {
+            let (addr, meta) = (self.addrs[index], self.metas[index]);
+            if goes(meta, self.last[index]) {
                 self.swap_remove(index);
+                gone(addr.into(), meta);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a peer is known by in its swarm.
 
-use super::PeerSource;
+use super::{PeerMeta, PeerSnapshot, PeerSource};
 use crate::types::{PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, SocketId};
 
 /// The key of a peer of any kind. Kinds never meet: an address cannot name a peer of a socket.
@@ -27,7 +27,41 @@ impl From<PeerAddr> for PeerKey {
     }
 }
 
+impl From<PeerAddrV4> for PeerKey {
+    fn from(addr: PeerAddrV4) -> Self {
+        Self::V4(addr)
+    }
+}
+
+impl From<PeerAddrV6> for PeerKey {
+    fn from(addr: PeerAddrV6) -> Self {
+        Self::V6(addr)
+    }
+}
+
+impl From<SocketKey> for PeerKey {
+    fn from(key: SocketKey) -> Self {
+        Self::Socket(key)
+    }
+}
+
 impl PeerKey {
+    /// The key of the peer that is reached in this way. `peer_id` is part of it for a socket alone.
+    pub(super) fn new(source: PeerSource, peer_id: PeerId) -> Self {
+        match source {
+            PeerSource::Addr(addr) => addr.into(),
+            PeerSource::Socket(socket) => Self::Socket(SocketKey::new(socket, peer_id)),
+        }
+    }
+
+    pub(super) const fn snapshot(self, meta: PeerMeta) -> PeerSnapshot {
+        PeerSnapshot {
+            peer_id: meta.peer_id,
+            source: self.source(),
+            complete: meta.is_seeder(),
+        }
+    }
+
     pub(super) const fn source(self) -> PeerSource {
         match self {
             Self::V4(addr) => PeerSource::Addr(PeerAddr::V4(addr)),

@@ -42,8 +42,16 @@ struct Sweep {
     first: Rank,
 }
 
+/// What one eviction may still do.
+struct EvictionLimits<'a> {
+    /// Peers to remove.
+    quota: &'a mut usize,
+    /// Peers to look at.
+    window: usize,
+}
+
 /// The key of one kind of peers, as the methods reach the peers of that kind.
-pub(super) trait Keyed: Copy + Eq + Hash {
+pub(super) trait Keyed: Copy + Eq + Hash + Into<PeerKey> {
     fn rows(large: &Large) -> Rows<'_, Self>;
     fn heap_mut(large: &mut Large) -> &mut Heap<Self>;
     fn handle(place: usize) -> Handle;
@@ -199,34 +207,42 @@ impl Large {
         result
     }
 
-    pub(super) fn remove<A: Keyed>(&mut self, place: usize) {
-        let meta = A::heap_mut(self).swap_remove(place);
+    pub(super) fn remove<A: Keyed>(&mut self, place: usize) -> (A, PeerMeta) {
+        let (addr, meta) = A::heap_mut(self).swap_remove(place);
         self.count_out(meta);
         if let Some(order) = &mut self.order {
             order.swap_remove(A::handle(place));
         }
+        (addr, meta)
     }
 
-    /// Removes the peer that has been silent longest, where the order is kept.
-    pub(super) fn remove_oldest(&mut self) {
+    /// Removes the peer that has been silent longest, where the order is kept, and tells `gone`.
+    pub(super) fn remove_oldest(&mut self, gone: &mut impl FnMut(PeerKey, PeerMeta)) {
         let Some(oldest) = self.order.as_ref().and_then(Order::oldest) else {
             return;
         };
         let place = oldest.place();
         match oldest.kind() {
-            Kind::V4 => self.remove::<PeerAddrV4>(place),
-            Kind::V6 => self.remove::<PeerAddrV6>(place),
-            Kind::Socket => self.remove::<SocketKey>(place),
+            Kind::V4 => self.remove_to::<PeerAddrV4>(place, gone),
+            Kind::V6 => self.remove_to::<PeerAddrV6>(place, gone),
+            Kind::Socket => self.remove_to::<SocketKey>(place, gone),
         }
     }
 
+    fn remove_to<A: Keyed>(&mut self, place: usize, gone: &mut impl FnMut(PeerKey, PeerMeta)) {
+        let (addr, meta) = self.remove::<A>(place);
+        gone(addr.into(), meta);
+    }
+
     /// Goes on with the sweep number `round`: removes the peers that `expired` says so of, looking at
-    /// `budget` of them at most, which it counts down. True when the sweep is finished.
+    /// `budget` of them at most, which it counts down. `gone` is told of each. True when the sweep is
+    /// finished.
     pub(super) fn sweep(
         &mut self,
         round: u32,
         budget: &mut usize,
         expired: impl Fn(Timestamp) -> bool,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
     ) -> bool {
         if self.sweep.round != round {
             self.sweep = Sweep {
@@ -241,9 +257,9 @@ impl Large {
             return true;
         };
         let rest = [
-            self.sweep_kind::<PeerAddrV4>(v4, budget, &expired),
-            self.sweep_kind::<PeerAddrV6>(v6, budget, &expired),
-            self.sweep_kind::<SocketKey>(sockets, budget, &expired),
+            self.sweep_kind::<PeerAddrV4>(v4, budget, &expired, gone),
+            self.sweep_kind::<PeerAddrV6>(v6, budget, &expired, gone),
+            self.sweep_kind::<SocketKey>(sockets, budget, &expired, gone),
         ];
         if rest != [0; 3] {
             self.sweep.rest = Some(rest);
@@ -265,21 +281,31 @@ impl Large {
         true
     }
 
-    /// Removes peers that rank at most `threshold`, `quota` at most, which it counts down.
-    pub(super) fn evict(&mut self, threshold: Rank, quota: &mut usize, rng: &mut fastrand::Rng) {
+    /// Removes peers that rank at most `threshold`, `quota` at most, which it counts down. `gone` is told
+    /// of each.
+    pub(super) fn evict(
+        &mut self,
+        threshold: Rank,
+        quota: &mut usize,
+        rng: &mut fastrand::Rng,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
+    ) {
         if self.first > threshold {
             return;
         }
         let mut first = Rank::LAST;
-        let mut window = EVICTION_WINDOW;
+        let mut limits = EvictionLimits {
+            quota,
+            window: EVICTION_WINDOW,
+        };
         let whole = self
-            .evict_kind::<PeerAddrV4>(threshold, quota, &mut window, &mut first, rng)
+            .evict_kind::<PeerAddrV4>(threshold, &mut limits, &mut first, rng, gone)
             .is_continue()
             && self
-                .evict_kind::<PeerAddrV6>(threshold, quota, &mut window, &mut first, rng)
+                .evict_kind::<PeerAddrV6>(threshold, &mut limits, &mut first, rng, gone)
                 .is_continue()
             && self
-                .evict_kind::<SocketKey>(threshold, quota, &mut window, &mut first, rng)
+                .evict_kind::<SocketKey>(threshold, &mut limits, &mut first, rng, gone)
                 .is_continue();
         if whole {
             self.first = first;
@@ -292,6 +318,7 @@ impl Large {
         rest: u32,
         budget: &mut usize,
         expired: &impl Fn(Timestamp) -> bool,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
     ) -> u32 {
         let mut rest = (rest as usize).min(A::rows(self).len());
         while rest > 0 && *budget > 0 {
@@ -299,7 +326,7 @@ impl Large {
             *budget -= 1;
             let (meta, last) = A::rows(self).row(rest);
             if expired(last) {
-                self.remove::<A>(rest);
+                self.remove_to::<A>(rest, gone);
             } else {
                 let rank = Rank::new(meta.is_seen_again(), last);
                 self.sweep.first = self.sweep.first.min(rank);
@@ -312,14 +339,14 @@ impl Large {
     fn evict_kind<A: Keyed>(
         &mut self,
         threshold: Rank,
-        quota: &mut usize,
-        window: &mut usize,
+        limits: &mut EvictionLimits<'_>,
         first: &mut Rank,
         rng: &mut fastrand::Rng,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
     ) -> ControlFlow<()> {
         let len = A::rows(self).len();
-        let looked_at = len.min(*window);
-        *window -= looked_at;
+        let looked_at = len.min(limits.window);
+        limits.window -= looked_at;
         let end = looked_at + rng.usize(..=len - looked_at);
         for place in (end - looked_at..end).rev() {
             let (meta, last) = A::rows(self).row(place);
@@ -328,11 +355,11 @@ impl Large {
                 *first = (*first).min(rank);
                 continue;
             }
-            if *quota == 0 {
+            if *limits.quota == 0 {
                 return ControlFlow::Break(());
             }
-            *quota -= 1;
-            self.remove::<A>(place);
+            *limits.quota -= 1;
+            self.remove_to::<A>(place, gone);
         }
         ControlFlow::Continue(())
     }

@@ -10,12 +10,15 @@
 //! - Peers of both sorts count together, by the same rules. Neither is handed to the other, which has no
 //!   way to connect to it.
 //! - An answer is copied out of the store by the caller's [`PeerSink`] or [`SocketSink`], while the swarm is locked.
-//! - No lock is held when a method returns, and none while waiting for another.
+//! - No lock is held when a method returns. That of a torrent is taken before those of what is kept over
+//!   all torrents, and no two torrents are locked at once.
 //! - Time never goes by inside a call: what is silent for too long goes in [`Store::expire`], a small
 //!   step at a time.
 
 mod announce;
 mod answer;
+mod census;
+mod clients;
 mod config;
 mod counters;
 mod eviction;
@@ -25,20 +28,26 @@ mod index;
 mod inline;
 mod key;
 mod large;
+mod lookup;
 mod newcomers;
+mod observers;
 mod order;
 mod peers;
 mod rank;
+mod removal;
 mod select;
 mod sink;
 mod store;
 mod torrent;
+mod watch;
 
 pub use announce::{
     Announce, Effect, Outcome, PeerSnapshot, PeerSource, SocketAnnounce, SwarmStats, Wanted,
 };
+pub use census::CensusSnapshot;
 pub use config::SwarmConfig;
 pub use counters::StoreCounts;
 pub use expiry::Expired;
 pub use sink::{PeerMeta, PeerSink, Run, SocketSink};
 pub use store::Store;
+pub use watch::Evicted;

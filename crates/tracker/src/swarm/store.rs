@@ -6,19 +6,21 @@ use ahash::RandomState;
 use dashmap::{DashMap, Entry};
 
 use super::{
-    Announce, Effect, Outcome, PeerSink, PeerSnapshot, SocketAnnounce, SocketSink, StoreCounts,
-    SwarmConfig, SwarmStats, Wanted,
+    Announce, Effect, Outcome, PeerSink, SocketAnnounce, SocketSink, StoreCounts, SwarmConfig,
+    SwarmStats, Wanted,
     announce::AnyAnnounce,
     answer,
-    counters::{Counters, Tally},
+    census::Census,
+    counters::Counters,
     eviction::Full,
     expiry::Round,
-    key::{PeerKey, SocketKey},
     newcomers::Newcomers,
+    observers::Observers,
     rank::{Bounds, Rank},
     torrent::{Rules, Torrent},
+    watch::Watch,
 };
-use crate::types::{AnnounceEvent, InfoHash, PeerId, SocketId, Timestamp};
+use crate::types::{AnnounceEvent, InfoHash, Timestamp};
 
 /// One of the maps that the torrents are spread over.
 pub(super) type Part = DashMap<InfoHash, Torrent, RandomState>;
@@ -49,6 +51,8 @@ pub struct Store {
     pub(super) new_peers: Newcomers,
     pub(super) new_torrents: Newcomers,
     pub(super) round: Mutex<Round>,
+    pub(super) census: Census,
+    pub(super) watch: Watch,
 }
 
 impl Store {
@@ -61,6 +65,8 @@ impl Store {
             parts: (0..parts)
                 .map(|_| DashMap::with_hasher_and_shard_amount(hasher.clone(), LOCKS_PER_PART))
                 .collect(),
+            census: Census::new(&hasher),
+            watch: Watch::default(),
             hasher,
             counters: Counters::default(),
             peer_bounds: Bounds::new(parts),
@@ -119,77 +125,6 @@ impl Store {
         self.announce_any(&announce.into(), now, rng, answer)
     }
 
-    /// Removes the peer of a socket that was closed. False if it was not there.
-    pub fn leave_socket(
-        &self,
-        info_hash: &InfoHash,
-        peer_id: PeerId,
-        socket: SocketId,
-        now: Timestamp,
-    ) -> bool {
-        let key = PeerKey::Socket(SocketKey::new(socket, peer_id));
-        self.remove_peer(info_hash, key, now)
-    }
-
-    /// The numbers of a swarm; `None` if there is none. One without peers may be there for its download
-    /// count.
-    pub fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmStats> {
-        let part = &self.parts[self.part_of(info_hash)];
-        part.get(info_hash).map(|swarm| swarm.stats())
-    }
-
-    /// A copy of all peers of a swarm, in no order; none if there is no such swarm. For inspection:
-    /// it costs as much as the swarm is large.
-    pub fn peers_of(&self, info_hash: &InfoHash) -> Vec<PeerSnapshot> {
-        let part = &self.parts[self.part_of(info_hash)];
-        let Some(swarm) = part.get(info_hash) else {
-            return Vec::new();
-        };
-        let v4 = swarm.v4().iter();
-        let v6 = swarm.v6().iter();
-        let sockets = swarm.sockets().iter();
-        v4.map(|(&addr, meta, _)| (PeerKey::V4(addr), meta))
-            .chain(v6.map(|(&addr, meta, _)| (PeerKey::V6(addr), meta)))
-            .chain(sockets.map(|(&key, meta, _)| (PeerKey::Socket(key), meta)))
-            .map(|(key, meta)| PeerSnapshot {
-                peer_id: meta.peer_id,
-                source: key.source(),
-                complete: meta.is_seeder(),
-            })
-            .collect()
-    }
-
-    /// Forgets a swarm, peers, download count and all. False if there was none.
-    pub fn remove(&self, info_hash: &InfoHash) -> bool {
-        match self.parts[self.part_of(info_hash)].entry(*info_hash) {
-            Entry::Occupied(entry) => {
-                let tally = entry.get().tally();
-                self.counters.changed(tally, Tally::default());
-                self.counters.torrent_removed();
-                entry.remove();
-                true
-            }
-            Entry::Vacant(_) => false,
-        }
-    }
-
-    /// How many pages [`page`](Self::page) has; never changes.
-    pub fn pages(&self) -> usize {
-        self.parts.len()
-    }
-
-    /// The torrents of one page with their numbers, in no order; empty beyond the last page. A torrent
-    /// is always on the same page, and the pages are of about the same size: going over all of them lists
-    /// every torrent that is there all the while once, and holds up nobody for long.
-    pub fn page(&self, page: usize) -> Vec<(InfoHash, SwarmStats)> {
-        let Some(part) = self.parts.get(page) else {
-            return Vec::new();
-        };
-        part.iter()
-            .map(|swarm| (*swarm.key(), swarm.stats()))
-            .collect()
-    }
-
     /// What there is in all. Kept, not counted.
     pub fn counts(&self) -> StoreCounts {
         self.counters.snapshot()
@@ -211,27 +146,6 @@ impl Store {
             peer_ttl: self.config.peer_ttl,
             max_peers: self.config.max_peers_per_swarm,
         }
-    }
-
-    /// Removes one peer, silent for too long or not; false if it was not there.
-    pub(super) fn remove_peer(&self, info_hash: &InfoHash, key: PeerKey, now: Timestamp) -> bool {
-        let part = self.part_of(info_hash);
-        let Entry::Occupied(mut entry) = self.parts[part].entry(*info_hash) else {
-            return false;
-        };
-        let swarm = entry.get_mut();
-        let before = swarm.tally();
-        if !swarm.remove_peer(key, now) {
-            return false;
-        }
-        self.counters.changed(before, swarm.tally());
-        if swarm.is_worthless() {
-            self.counters.torrent_removed();
-            entry.remove();
-        } else {
-            self.torrent_bounds.note(part, swarm.torrent_rank());
-        }
-        true
     }
 
     /// Takes an announce in and has it answered, once, while the swarm is locked.
@@ -285,7 +199,8 @@ impl Store {
                 if announce.event == AnnounceEvent::Stopped {
                     drop(entry);
                     let outcome = outcome(announce, SwarmStats::default(), Effect::None);
-                    answer(&Torrent::new(now), &outcome, rng);
+                    let none = Torrent::new(now, Observers::NONE);
+                    answer(&none, &outcome, rng);
                     return Ok(outcome);
                 }
                 if limited && self.torrents() >= self.config.max_torrents {
@@ -298,7 +213,8 @@ impl Store {
                 let newcomer = (announce.info_hash, announce.key);
                 self.new_torrents
                     .push(newcomer, self.torrents(), self.config.max_torrents);
-                let mut swarm = entry.insert(Torrent::new(now));
+                let observers = self.observers_of(&announce.info_hash);
+                let mut swarm = entry.insert(Torrent::new(now, observers));
                 let outcome = self.announce_to(&mut swarm, part, announce, &rules, rng);
                 answer(&swarm, &outcome, rng);
                 Ok(outcome)
@@ -315,7 +231,11 @@ impl Store {
         rng: &mut fastrand::Rng,
     ) -> Outcome {
         let before = swarm.tally();
-        let effect = swarm.announce(announce, rules, rng);
+        let effect = if swarm.observers.is_none() {
+            swarm.announce(announce, rules, rng, &mut |_, _| {})
+        } else {
+            self.announce_observed(swarm, announce, rules, rng)
+        };
         let after = swarm.tally();
         self.counters.changed(before, after);
         // Only a newcomer and a removal lower a rank.

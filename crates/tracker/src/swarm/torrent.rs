@@ -10,6 +10,7 @@ use super::{
     inline::Inline,
     key::{PeerKey, SocketKey},
     large::Large,
+    observers::Observers,
     peers::Peers,
     rank::Rank,
 };
@@ -18,6 +19,8 @@ use crate::types::{AnnounceEvent, PeerAddrV4, PeerAddrV6, Timestamp};
 /// The peers of a torrent and its download count.
 pub(super) struct Torrent {
     downloaded: u32,
+    /// Who wants to hear of what happens to its peers.
+    pub(super) observers: Observers,
     peers: Peers,
 }
 
@@ -36,27 +39,32 @@ impl Rules {
 }
 
 impl Torrent {
-    pub(super) const fn new(now: Timestamp) -> Self {
+    pub(super) const fn new(now: Timestamp, observers: Observers) -> Self {
         Self {
             downloaded: 0,
+            observers,
             peers: Peers::None { since: now },
         }
     }
 
-    /// Takes an announce in.
+    /// Takes an announce in. `lost` is told of peers that it removes: that of the announce itself if it
+    /// was expired, and one that makes room.
     pub(super) fn announce(
         &mut self,
         announce: &AnyAnnounce,
         rules: &Rules,
         rng: &mut fastrand::Rng,
+        lost: &mut impl FnMut(PeerKey, PeerMeta),
     ) -> Effect {
         let key = announce.key;
         let mut known = self.find(key);
         if let Some(place) = known
-            && rules.is_expired(self.row(key, place).1)
+            && let (meta, last) = self.row(key, place)
+            && rules.is_expired(last)
         {
             // It was gone, only that no sweep had come by.
             self.remove(key, place, rules.now);
+            lost(key, meta);
             known = None;
         }
         match (announce.event, known) {
@@ -70,7 +78,7 @@ impl Torrent {
                 if rules.max_peers.is_some_and(|max| self.peers.len() >= max)
                     && let Peers::Large(large) = &mut self.peers
                 {
-                    large.remove_oldest();
+                    large.remove_oldest(lost);
                 }
                 let meta = PeerMeta::new(announce.peer_id, announce.left == Some(0));
                 self.insert(key, meta, rules, rng);
@@ -161,13 +169,32 @@ impl Torrent {
         Some(Rank::new(meta.is_seen_again(), last))
     }
 
-    /// Removes one peer, silent for too long or not; false if it is not here.
-    pub(super) fn remove_peer(&mut self, key: PeerKey, now: Timestamp) -> bool {
-        let place = self.find(key);
-        if let Some(place) = place {
-            self.remove(key, place, now);
-        }
-        place.is_some()
+    /// What is known of one peer; `None` if it is not here.
+    pub(super) fn meta_of(&self, key: PeerKey) -> Option<PeerMeta> {
+        Some(self.row(key, self.find(key)?).0)
+    }
+
+    /// All peers, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (PeerKey, PeerMeta)> {
+        let v4 = self.v4().iter();
+        let v6 = self.v6().iter();
+        let sockets = self.sockets().iter();
+        v4.map(|(&addr, meta, _)| (PeerKey::V4(addr), meta))
+            .chain(v6.map(|(&addr, meta, _)| (PeerKey::V6(addr), meta)))
+            .chain(sockets.map(|(&key, meta, _)| (PeerKey::Socket(key), meta)))
+    }
+
+    /// Removes one peer, silent for too long or not; `None` if it is not here.
+    pub(super) fn remove_peer(&mut self, key: PeerKey, now: Timestamp) -> Option<PeerMeta> {
+        let place = self.find(key)?;
+        let (meta, _) = self.row(key, place);
+        self.remove(key, place, now);
+        Some(meta)
+    }
+
+    /// Removes all peers. The download count stays.
+    pub(super) fn clear(&mut self, now: Timestamp) {
+        self.peers = Peers::None { since: now };
     }
 
     /// The rank of the torrent as a whole: seen again if one of its peers was, and silent since its last
@@ -184,24 +211,31 @@ impl Torrent {
     }
 
     /// Removes peers that are expired, looking at `budget` of them at most, which it counts down; small
-    /// swarms are free. True when the sweep number `round` is finished with this swarm.
-    pub(super) fn sweep(&mut self, round: u32, budget: &mut usize, rules: &Rules) -> bool {
+    /// swarms are free. `gone` is told of each that is removed. True when the sweep number `round` is
+    /// finished with this swarm.
+    pub(super) fn sweep(
+        &mut self,
+        round: u32,
+        budget: &mut usize,
+        rules: &Rules,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
+    ) -> bool {
         let expired = |last| rules.is_expired(last);
         let finished = match &mut self.peers {
             Peers::None { .. } => return true,
             Peers::V4(peers) => {
-                peers.remove_if(|_, last| expired(last));
+                peers.remove_if(|_, last| expired(last), gone);
                 true
             }
             Peers::V6(peers) => {
-                peers.remove_if(|_, last| expired(last));
+                peers.remove_if(|_, last| expired(last), gone);
                 true
             }
             Peers::Socket(peers) => {
-                peers.remove_if(|_, last| expired(last));
+                peers.remove_if(|_, last| expired(last), gone);
                 true
             }
-            Peers::Large(large) => large.sweep(round, budget, expired),
+            Peers::Large(large) => large.sweep(round, budget, expired, gone),
         };
         if finished {
             self.peers.make_small();
@@ -210,13 +244,15 @@ impl Torrent {
         finished
     }
 
-    /// Removes peers that rank at most `threshold`, `quota` at most, which it counts down.
+    /// Removes peers that rank at most `threshold`, `quota` at most, which it counts down. `gone` is told
+    /// of each.
     pub(super) fn evict(
         &mut self,
         threshold: Rank,
         quota: &mut usize,
         now: Timestamp,
         rng: &mut fastrand::Rng,
+        gone: &mut impl FnMut(PeerKey, PeerMeta),
     ) {
         let goes = |meta: PeerMeta, last| {
             let goes = *quota > 0 && Rank::new(meta.is_seen_again(), last) <= threshold;
@@ -225,10 +261,10 @@ impl Torrent {
         };
         match &mut self.peers {
             Peers::None { .. } => return,
-            Peers::V4(peers) => peers.remove_if(goes),
-            Peers::V6(peers) => peers.remove_if(goes),
-            Peers::Socket(peers) => peers.remove_if(goes),
-            Peers::Large(large) => large.evict(threshold, quota, rng),
+            Peers::V4(peers) => peers.remove_if(goes, gone),
+            Peers::V6(peers) => peers.remove_if(goes, gone),
+            Peers::Socket(peers) => peers.remove_if(goes, gone),
+            Peers::Large(large) => large.evict(threshold, quota, rng, gone),
         }
         self.settle(now);
     }
@@ -328,9 +364,15 @@ impl Torrent {
             (Peers::V4(peers), _) => peers.swap_remove(place),
             (Peers::V6(peers), _) => peers.swap_remove(place),
             (Peers::Socket(peers), _) => peers.swap_remove(place),
-            (Peers::Large(large), PeerKey::V4(_)) => large.remove::<PeerAddrV4>(place),
-            (Peers::Large(large), PeerKey::V6(_)) => large.remove::<PeerAddrV6>(place),
-            (Peers::Large(large), PeerKey::Socket(_)) => large.remove::<SocketKey>(place),
+            (Peers::Large(large), PeerKey::V4(_)) => {
+                large.remove::<PeerAddrV4>(place);
+            }
+            (Peers::Large(large), PeerKey::V6(_)) => {
+                large.remove::<PeerAddrV6>(place);
+            }
+            (Peers::Large(large), PeerKey::Socket(_)) => {
+                large.remove::<SocketKey>(place);
+            }
             (Peers::None { .. }, _) => {}
         }
         self.settle(now);

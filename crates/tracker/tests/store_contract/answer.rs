@@ -7,7 +7,7 @@ use tracker::{
         Announce, Outcome, PeerSink, PeerSnapshot, PeerSource, Run, SocketAnnounce, SocketSink,
         Store, Wanted,
     },
-    types::{PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp},
+    types::{InfoHash, PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp},
 };
 
 use crate::support::{Call, Key, Peer};
@@ -67,14 +67,32 @@ pub(crate) fn answer_of(
             store.announce_socket(&announce, wanted.count, now, rng, &mut sink)
         }
     };
-    assert_eq!(sink.begun, Some(outcome), "begin is called once, with it");
-    assert_eq!((sink.v4, sink.v6), (sink.promised_v4, sink.promised_v6));
-    assert_eq!(sink.sockets.len(), sink.promised_sockets);
-    Answer {
-        outcome,
-        peers: sink.peers,
-        sockets: sink.sockets,
-    }
+    sink.finish(outcome)
+}
+
+/// A draw for an address without an announce.
+pub(crate) fn select_from(
+    store: &Store,
+    info_hash: &InfoHash,
+    wanted: Wanted,
+    rng: &mut fastrand::Rng,
+) -> Answer {
+    let mut sink = Collector::default();
+    let outcome = store.select(info_hash, wanted, rng, &mut sink);
+    sink.finish(outcome)
+}
+
+/// A draw for a socket without an announce.
+pub(crate) fn select_sockets_from(
+    store: &Store,
+    info_hash: &InfoHash,
+    own: PeerId,
+    wanted: usize,
+    rng: &mut fastrand::Rng,
+) -> Answer {
+    let mut sink = Collector::default();
+    let outcome = store.select_sockets(info_hash, own, wanted, rng, &mut sink);
+    sink.finish(outcome)
 }
 
 #[derive(Default)]
@@ -90,6 +108,17 @@ struct Collector {
 }
 
 impl Collector {
+    fn finish(self, outcome: Outcome) -> Answer {
+        assert_eq!(self.begun, Some(outcome), "begin is called once, with it");
+        assert_eq!((self.v4, self.v6), (self.promised_v4, self.promised_v6));
+        assert_eq!(self.sockets.len(), self.promised_sockets);
+        Answer {
+            outcome,
+            peers: self.peers,
+            sockets: self.sockets,
+        }
+    }
+
     fn take<A: Copy>(&mut self, run: Run<'_, A>, addr: impl Fn(A) -> PeerAddr) -> usize {
         assert!(self.begun.is_some(), "begin comes first");
         assert!(!run.addrs.is_empty());

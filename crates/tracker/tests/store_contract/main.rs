@@ -16,7 +16,11 @@ macro_rules! conformance {
 
 mod answer;
 mod ceilings;
+mod census;
 mod conformance;
+mod evictions;
+mod history;
+mod lookup;
 mod model;
 mod properties;
 mod selection;

@@ -1,6 +1,6 @@
 //! Many threads at once.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
 use tracker::{
     swarm::{PeerSource, Store, StoreCounts, SwarmConfig},
@@ -9,6 +9,7 @@ use tracker::{
 
 use crate::{
     answer::answer_of,
+    census::assert_census,
     support::{ALL, Call, Peer, START, SwarmStore, after, config, count_in, hash, v4, v6, ws},
 };
 
@@ -125,4 +126,71 @@ fn expiry_ceilings_and_removal_run_beside_announces() {
     assert_consistent(&store);
     store.expire_all(after(1_000_000));
     assert_eq!(store.counts(), StoreCounts::default());
+}
+
+#[test]
+fn a_census_that_begins_among_announces_counts_everyone_once() {
+    let store = Store::new(SwarmConfig {
+        max_torrents: 45,
+        max_peers: 3000,
+        max_peers_per_swarm: Some(100),
+        ..config()
+    });
+    in_threads(|thread, rng| {
+        for (step, announce) in announces(thread, AnnounceEvent::Update).enumerate() {
+            let now = after(step as u64);
+            answer_of(&store, &announce, ALL, now, rng);
+            // All at once, the first to ask and those who wait for it.
+            if step == 600 || step % 500 == 499 {
+                let census = store.census();
+                assert!(census.peers <= 3000 + usize::from(THREADS));
+            }
+            match step % 61 {
+                0 => {
+                    store.expire(now, 100);
+                }
+                1 => {
+                    store.remove(&announce.info_hash);
+                }
+                2 => {
+                    store.clear(&announce.info_hash, now);
+                }
+                3 => {
+                    let Peer { source, peer_id } = announce.peer;
+                    store.remove_source(&announce.info_hash, source, peer_id, now);
+                }
+                _ => {}
+            }
+        }
+    });
+    assert_consistent(&store);
+    assert_census(&store);
+    store.expire_all(after(1_000_000));
+    assert_census(&store);
+    assert_eq!(store.census().clients, []);
+}
+
+#[test]
+fn who_is_evicted_among_announces_is_reported_once() {
+    let store = Store::new(SwarmConfig {
+        max_peers_per_swarm: Some(60),
+        max_peers: 2000,
+        max_torrents: 45,
+        ..config()
+    });
+    assert!((0..50).all(|torrent| store.watch(hash(torrent))));
+    in_threads(|thread, rng| {
+        // Every peer joins once and never leaves by itself.
+        for announce in announces(thread, AnnounceEvent::Started) {
+            answer_of(&store, &announce, ALL, START, rng);
+        }
+    });
+    let swarms = store.swarms();
+    let present = swarms.iter().flat_map(|(hash, _)| store.peers_of(hash));
+    let evicted = store.take_evicted();
+    let gone = evicted.iter().map(|evicted| evicted.peer);
+    let all: Vec<Peer> = present.chain(gone).map(|peer| Peer::from(&peer)).collect();
+    let different: BTreeSet<_> = all.iter().collect();
+    assert_eq!(all.len(), usize::from(THREADS) * 2000);
+    assert_eq!(different.len(), all.len());
 }

@@ -189,6 +189,8 @@ async fn accept_all<S: Service>(
     let mut stop = stop.clone();
     loop {
         let result = tokio::select! {
+            // First, so that nothing is accepted once others accept.
+            biased;
             _ = stop.wait_for(|&stop| stop) => return Ok(()),
             result = accept(first.as_ref()) => result,
             result = accept(second.as_ref()) => result,

@@ -117,17 +117,20 @@ impl Place {
     /// Makes the socket that fills the place.
     pub(super) fn open(&mut self, origin: Origin) -> Arc<Socket> {
         let max_queue = self.hub.options.max_queue;
-        self.fill(|id| Socket::new(id, origin, max_queue))
+        let is_v6 = origin.ip.to_canonical().is_ipv6();
+        self.fill(is_v6, |id| Socket::new(id, origin, max_queue))
     }
 
     /// Makes a socket that the user's code serves.
     pub(crate) fn open_external(&mut self, origin: Origin, events: Arc<EventQueue>) -> Arc<Socket> {
         let max_queue = self.hub.options.max_queue;
-        self.fill(|id| Socket::external(id, origin, max_queue, events))
+        let is_v6 = origin.ip.to_canonical().is_ipv6();
+        self.fill(is_v6, |id| Socket::external(id, origin, max_queue, events))
     }
 
-    fn fill(&mut self, make: impl FnOnce(SocketId) -> Socket) -> Arc<Socket> {
-        let id = SocketId(self.hub.next.fetch_add(1, Ordering::Relaxed));
+    fn fill(&mut self, is_v6: bool, make: impl FnOnce(SocketId) -> Socket) -> Arc<Socket> {
+        let serial = self.hub.next.fetch_add(1, Ordering::Relaxed);
+        let id = SocketId::new(serial, is_v6);
         let socket = Arc::new(make(id));
         self.hub.sockets.insert(id, Arc::clone(&socket));
         self.socket = Some(id);

@@ -7,7 +7,6 @@ use super::{
     socket::{NotOwned, OfferOf, Socket},
 };
 use crate::{
-    clock,
     protocol::websocket::{self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape},
     server::{
         context::Context,

@@ -1,0 +1,86 @@
+'use strict'
+
+const { WebSocketServer: Base } = require('ws')
+
+const USER_EVENTS = new Set(['connection', 'headers', 'wsClientError'])
+
+/**
+ * `server.ws`: `ws`'s server, on the port of HTTP. While nobody listens to it and it has no options of
+ * its own, the engine serves.
+ */
+class WebSocketServer extends Base {
+  #http
+  #onWanted
+  #wanted = false
+  #sockets = new Set()
+  #noServer
+
+  /**
+   * @param {object | undefined} options of `ws`
+   * @param {() => void} onWanted called once somebody listens to connections
+   * @param {() => number} count of the engine's sockets
+   */
+  constructor (options, { http, maxPayload, onWanted, onSocket, count }) {
+    const fixed = { server: undefined, port: undefined, noServer: true }
+    super({ perMessageDeflate: false, clientTracking: false, maxPayload, ...options, ...fixed })
+    this.#http = http
+    this.#onWanted = onWanted
+    this.#noServer = Boolean(options?.noServer)
+    if (!this.clients) this.clients = Object.defineProperty({}, 'size', { get: count, enumerable: true })
+    super.on('connection', (socket, request) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+      socket.upgradeReq = request
+      onSocket(socket)
+    })
+  }
+
+  get _isWanted () {
+    return this.#wanted
+  }
+
+  /** `{ address, family, port }` while HTTP listens, else null. */
+  address () {
+    if (this.#noServer) throw new Error('address() unavailable with { noServer: true }')
+    return this.#http.address()
+  }
+
+  on (event, listener) {
+    super.on(event, listener)
+    return this.#wantedBy(event)
+  }
+
+  addListener (event, listener) {
+    super.addListener(event, listener)
+    return this.#wantedBy(event)
+  }
+
+  prependListener (event, listener) {
+    super.prependListener(event, listener)
+    return this.#wantedBy(event)
+  }
+
+  /** An upgrade of HTTP that Node has read. */
+  _upgrade (request, socket, head) {
+    this.handleUpgrade(request, socket, head, connection => this.emit('connection', connection, request))
+  }
+
+  /** Sends all away. */
+  _closed () {
+    for (const socket of this.#sockets) {
+      socket.close(1001, 'tracker is closing')
+      // Who does not answer is gone all the same.
+      const grace = setTimeout(() => socket.terminate(), 1000)
+      socket.on('close', () => clearTimeout(grace))
+    }
+  }
+
+  #wantedBy (event) {
+    if (!(#wanted in this) || this.#wanted || !USER_EVENTS.has(event)) return this
+    this.#wanted = true
+    this.#onWanted()
+    return this
+  }
+}
+
+module.exports = WebSocketServer
