@@ -5,7 +5,7 @@
 
 const assert = require('node:assert')
 const { setImmediate: turn } = require('node:timers/promises')
-const { TRANSPORTS, createServer, differs, loadServer, startServer, track } = require('./helpers/contract-subject')
+const { TRANSPORTS, createServer, loadServer, startServer, track } = require('./helpers/contract-subject')
 const { callback } = require('./helpers/events')
 const { fromCompact } = require('./helpers/compact')
 const { announcePath, bencoded, scrapePath } = require('./helpers/http')
@@ -124,6 +124,8 @@ test('Server.Swarm is replaced for all servers', async t => {
 test('keys that a swarm adds to its answer or alters reach HTTP and WebSocket clients', async t => {
   await replaceSwarm(t, Swarm => class extends Swarm {
     announce (params, cb) {
+      // A socket's end is told without a callback.
+      if (!cb) return super.announce(params)
       super.announce(params, (err, response) => {
         if (err) return cb(err)
         response.motto = 'share'
@@ -431,7 +433,7 @@ test('peers: limits, head and tail', async () => {
   assert.deepStrictEqual([peers.head, peers.tail], ['b', 'a'])
 })
 
-test('peers: the defaults are 1000 and 20 minutes', differs('at most 1000 peers of a torrent are remembered'), async () => {
+test('peers: a peer may be silent for 20 minutes', async () => {
   const { peers } = await loneSwarm()
   assert.strictEqual(peers.maxAge, 20 * 60 * 1000)
 })
