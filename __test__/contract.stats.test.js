@@ -226,6 +226,14 @@ test('stats: true opens HTTP for them alone', async t => {
   assert.deepStrictEqual(await json(httpPort(server)), EMPTY)
 })
 
+test('beside statistics alone there is nothing', differs('with statistics alone other paths are never answered'), async t => {
+  const server = await startStats(t, { http: false, ws: false })
+  server.on('warning', () => {})
+  const { status, body } = await request(httpPort(server), announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+  assert.deepStrictEqual([status, body.toString()], [404, '404 Not Found'])
+  assert.deepStrictEqual(Object.keys(server.torrents), [])
+})
+
 test('what is on server.http answers before the statistics', async t => {
   const server = await createServer(t, { stats: true })
   server.http.prependListener('request', (req, res) => {
