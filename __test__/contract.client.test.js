@@ -379,6 +379,15 @@ test('UDP: only malformed answers are a warning that says so in the end', isNew,
   }
 })
 
+test('UDP: only malformed scrape answers, likewise', isNew, async t => {
+  const tracker = await FakeUdpTracker.start(t, {
+    scrape: (packet, reply) => reply(uint32(2), transactionOf(packet), Buffer.alloc(5))
+  })
+  const client = await createClient(t, { announce: tracker.url, requestTimeout: 100 })
+  client.scrape()
+  assert.strictEqual((await nextValue(client, 'warning')).message, `invalid scrape message (${tracker.url})`)
+})
+
 test('UDP: the text of an error packet is a warning as it is', async t => {
   const tracker = await FakeUdpTracker.start(t, {
     announce: (packet, reply) => reply(uint32(3), transactionOf(packet), Buffer.from('go away'))

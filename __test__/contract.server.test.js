@@ -10,7 +10,7 @@ const { setImmediate: turn } = require('node:timers/promises')
 const { TRANSPORTS, createServer, differs, loadServer, startServer, track } = require('./helpers/contract-subject')
 const { callback, nextValue } = require('./helpers/events')
 const { fromCompact } = require('./helpers/compact')
-const { announcePath, bencoded, request } = require('./helpers/http')
+const { announcePath, bencoded, request, scrapePath } = require('./helpers/http')
 const { httpPort, listen, randomHex, stranger, udpPort } = require('./helpers/subjects')
 const { test } = require('./helpers/test')
 const { UdpPeer, announceRequest, scrapeRequest, uint32 } = require('./helpers/udp')
@@ -201,6 +201,31 @@ for (const [way, opts] of Object.entries(WAYS)) {
     assert.deepStrictEqual(await answered, { from: 'the program' })
   })
 }
+
+test('scrape params, as a replaced _onRequest gets them', async t => {
+  const server = await createServer(t)
+  const asked = []
+  const { _onRequest } = server
+  server._onRequest = (params, cb) => {
+    if (params.action === 2) asked.push(params)
+    _onRequest.call(server, params, cb)
+  }
+  await listen(server)
+  const [one, two] = ['41'.repeat(20), '42'.repeat(20)]
+  await bencoded(httpPort(server), scrapePath(one))
+  await bencoded(httpPort(server), '/scrape')
+  const udp = await UdpPeer.open(t, udpPort(server))
+  await udp.scrape(one, two)
+  const ws = await WsPeer.open(t, server)
+  await ws.ask({ action: 'scrape', info_hash: binary(one) })
+  // Of a scrape of everything the original writes down what that is.
+  const [single, everything, overUdp, overWs] = asked
+  assert.deepStrictEqual([single.type, single.action, single.info_hash], ['http', 2, [one]])
+  assert.match(single.httpReq.url, /^\/scrape\?info_hash=/)
+  assert.ok(everything.info_hash === undefined || everything.info_hash.length === 0)
+  assert.deepStrictEqual([overUdp.type, overUdp.action, overUdp.info_hash], ['udp', 2, [one, two]])
+  assert.deepStrictEqual([overWs.type, overWs.action, overWs.info_hash], ['ws', 2, [one]])
+})
 
 for (const [transport, join] of Object.entries(TRANSPORTS)) {
   test(`${transport}: an event comes after the answer is made, with what each is called`, async t => {
