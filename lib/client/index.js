@@ -119,6 +119,16 @@ class Client extends EventEmitter {
     for (const tracker of trackers) tracker.destroy(destroyed)
   }
 
+  // Of versions 6 and 7.
+
+  get peerIdBuffer () {
+    return this._peerIdBuffer
+  }
+
+  get infoHashBuffer () {
+    return this._infoHashBuffer
+  }
+
   // The caller's object is filled in, as ever, if it can be.
   _defaultAnnounceOpts (opts = {}) {
     if (!Object.isExtensible(opts)) opts = { ...opts }
