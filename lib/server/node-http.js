@@ -63,17 +63,20 @@ class HttpServer extends http.Server {
 
   on (event, listener) {
     super.on(event, listener)
-    return this.#wantedBy(event)
+    // The constructor of the base class has listeners of its own.
+    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   addListener (event, listener) {
     super.addListener(event, listener)
-    return this.#wantedBy(event)
+    // The constructor of the base class has listeners of its own.
+    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   prependListener (event, listener) {
     super.prependListener(event, listener)
-    return this.#wantedBy(event)
+    // The constructor of the base class has listeners of its own.
+    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   /** A listener of ours, which changes nothing. */
@@ -137,8 +140,7 @@ class HttpServer extends http.Server {
   }
 
   #wantedBy (event) {
-    // The constructor of Node's class has listeners of its own.
-    if (!(#wanted in this) || this.#wanted || !USER_EVENTS.has(event)) return this
+    if (this.#wanted || !USER_EVENTS.has(event)) return this
     this.#wanted = true
     this.#onWanted()
     return this

@@ -47,17 +47,20 @@ class WebSocketServer extends Base {
 
   on (event, listener) {
     super.on(event, listener)
-    return this.#wantedBy(event)
+    // The constructor of the base class has listeners of its own.
+    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   addListener (event, listener) {
     super.addListener(event, listener)
-    return this.#wantedBy(event)
+    // The constructor of the base class has listeners of its own.
+    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   prependListener (event, listener) {
     super.prependListener(event, listener)
-    return this.#wantedBy(event)
+    // The constructor of the base class has listeners of its own.
+    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   /** An upgrade of HTTP that Node has read. */
@@ -76,7 +79,7 @@ class WebSocketServer extends Base {
   }
 
   #wantedBy (event) {
-    if (!(#wanted in this) || this.#wanted || !USER_EVENTS.has(event)) return this
+    if (this.#wanted || !USER_EVENTS.has(event)) return this
     this.#wanted = true
     this.#onWanted()
     return this

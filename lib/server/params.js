@@ -23,8 +23,8 @@ exports.udpParams = function udpParams (packet, addr, maxNumwant) {
     peer_id: packet.hexSlice(36, 56),
     downloaded: readUInt64(packet, 56),
     left: readLeft(packet),
-    event: UDP_EVENTS[packet.readUInt32BE(80)],
     uploaded: readUInt64(packet, 72),
+    event: UDP_EVENTS[packet.readUInt32BE(80)],
     ip,
     key: packet.readUInt32BE(88),
     numwant: udpNumwant(packet.readInt32BE(92), maxNumwant),
@@ -49,8 +49,8 @@ exports.httpParams = function httpParams (addr, request, maxNumwant) {
   params.peer_id = Buffer.from(first('peer_id'), 'latin1').toString('hex')
   params.port = Number(params.port)
   const left = Number(params.left ?? NaN)
-  params.compact = Number(params.compact) || 0
   params.left = Number.isNaN(left) ? Infinity : left
+  params.compact = Number(params.compact) || 0
   params.numwant = httpNumwant(first('numwant'), maxNumwant)
   params.ip = request.ip
   params.addr = addr
