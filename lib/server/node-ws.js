@@ -26,7 +26,7 @@ class WebSocketServer extends Base {
     this.#http = http
     this.#onWanted = onWanted
     this.#noServer = Boolean(options?.noServer)
-    if (!this.clients) this.clients = Object.defineProperty({}, 'size', { get: count, enumerable: true })
+    this.clients ??= clientCount(count)
     super.on('connection', (socket, request) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
@@ -84,6 +84,12 @@ class WebSocketServer extends Base {
     this.#onWanted()
     return this
   }
+}
+
+// Without `clientTracking`: how many there are, and what `ws` does with a set.
+function clientCount (count) {
+  const hidden = { value: () => {} }
+  return Object.defineProperties({}, { size: { get: count, enumerable: true }, add: hidden, delete: hidden })
 }
 
 module.exports = WebSocketServer
