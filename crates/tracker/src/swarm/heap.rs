@@ -96,7 +96,7 @@ impl<A: Copy + Eq + Hash> Heap<A> {
     }
 
     /// Removes a peer and puts the last one in its place.
-    pub(super) fn swap_remove(&mut self, index: usize) -> (A, PeerMeta) {
+    pub(super) fn swap_remove(&mut self, index: usize) -> PeerMeta {
         let addr = self.addrs.swap_remove(index);
         self.last.swap_remove(index);
         if let Some(places) = &mut self.index {
@@ -105,7 +105,7 @@ impl<A: Copy + Eq + Hash> Heap<A> {
                 places.set(*moved, index);
             }
         }
-        (addr, self.metas.swap_remove(index))
+        self.metas.swap_remove(index)
     }
 
     /// Lets two peers change places.

@@ -207,13 +207,13 @@ impl Large {
         result
     }
 
-    pub(super) fn remove<A: Keyed>(&mut self, place: usize) -> (A, PeerMeta) {
-        let (addr, meta) = A::heap_mut(self).swap_remove(place);
+    pub(super) fn remove<A: Keyed>(&mut self, place: usize) -> PeerMeta {
+        let meta = A::heap_mut(self).swap_remove(place);
         self.count_out(meta);
         if let Some(order) = &mut self.order {
             order.swap_remove(A::handle(place));
         }
-        (addr, meta)
+        meta
     }
 
     /// Removes the peer that has been silent longest, where the order is kept, and tells `gone`.
@@ -230,7 +230,8 @@ impl Large {
     }
 
     fn remove_to<A: Keyed>(&mut self, place: usize, gone: &mut impl FnMut(PeerKey, PeerMeta)) {
-        let (addr, meta) = self.remove::<A>(place);
+        let addr = A::rows(self).addrs[place];
+        let meta = self.remove::<A>(place);
         gone(addr.into(), meta);
     }
 

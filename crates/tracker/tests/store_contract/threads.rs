@@ -1,9 +1,9 @@
 //! Many threads at once.
 
-use std::{collections::BTreeSet, thread};
+use std::{collections::BTreeSet, sync::Barrier, thread};
 
 use tracker::{
-    swarm::{PeerSource, Store, StoreCounts, SwarmConfig},
+    swarm::{PeerSource, Store, StoreCounts, SwarmConfig, Wanted},
     types::AnnounceEvent,
 };
 
@@ -168,6 +168,49 @@ fn a_census_that_begins_among_announces_counts_everyone_once() {
     store.expire_all(after(1_000_000));
     assert_census(&store);
     assert_eq!(store.census().clients, []);
+}
+
+/// Enough torrents that others are made, and go, while the census goes over them.
+#[test]
+fn torrents_that_come_and_go_while_a_census_begins_are_counted_once() {
+    let store = Store::new(SwarmConfig::default());
+    let update = |torrent: u32, peer: u16, event, rng: &mut fastrand::Rng| {
+        let call = Call {
+            info_hash: hash(torrent),
+            peer: v4(peer).into(),
+            event,
+            left: Some(u64::from(torrent % 2)),
+        };
+        answer_of(&store, &call, Wanted::default(), START, rng);
+    };
+    let mut rng = fastrand::Rng::with_seed(5);
+    for torrent in 0..20_000 {
+        update(torrent, torrent as u16, AnnounceEvent::Started, &mut rng);
+    }
+    let begin = Barrier::new(THREADS.into());
+    in_threads(|thread, rng| {
+        begin.wait();
+        if thread == 0 {
+            store.census();
+            return;
+        }
+        for number in 0..3000_u16 {
+            let torrent = 20_000 + u32::from(number);
+            update(torrent, thread * 10_000, AnnounceEvent::Started, rng);
+            update(
+                torrent,
+                thread * 10_000 + number,
+                AnnounceEvent::Started,
+                rng,
+            );
+            update(number.into(), number, AnnounceEvent::Stopped, rng);
+        }
+    });
+    assert_census(&store);
+    assert_eq!(store.census().active_torrents, 20_000);
+    // Who was counted twice would stay.
+    store.expire_all(after(1_000_000));
+    assert_census(&store);
 }
 
 #[test]

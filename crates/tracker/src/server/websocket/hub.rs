@@ -216,6 +216,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_sockets_rise_and_tell_the_family() {
+        let hub = hub(WebSocketOptions::default());
+        let sockets = ["::ffff:192.0.2.1", "2001:db8::1", "192.0.2.1"].map(|ip| {
+            let ip = ip.parse().unwrap();
+            let mut place = hub.enter(ip).unwrap();
+            let origin = Origin {
+                ip,
+                ..Origin::of_test()
+            };
+            place.open(origin).id
+        });
+        assert!(sockets.is_sorted_by(|a, b| a < b), "{sockets:?}");
+        assert_eq!(sockets.map(SocketId::is_v6), [false, true, false]);
+    }
+
+    #[test]
     fn this_machine_has_no_limit_of_its_own() {
         let hub = hub(WebSocketOptions::default());
         let places: Vec<_> = (0..=DEFAULT_PER_IP)
