@@ -3,6 +3,7 @@
 const crypto = require('node:crypto')
 const EventEmitter = require('node:events')
 
+const debug = require('../debug')('client')
 const { trackerError } = require('../errors')
 const { bytes, toHex } = require('../hex')
 const engine = require('./engine')
@@ -63,6 +64,7 @@ class Client extends EventEmitter {
     const tiers = announceTiers(opts.announce).map(tier => tier.map(url => this.#tracker(url)).filter(Boolean))
     this._trackers = tiers.flat()
     if (isTiered(opts.announce)) this.#tiers = new Tiers(tiers)
+    if (debug.enabled) debug('new client of %s at %o', this.infoHash, this._trackers.map(tracker => tracker.announceUrl))
   }
 
   /** Joins the swarm at the trackers and announces regularly from now on. */
@@ -103,6 +105,7 @@ class Client extends EventEmitter {
   destroy (cb) {
     if (this.destroyed) return
     this.destroyed = true
+    if (debug.enabled) debug('destroy the client of %s', this.infoHash)
     const trackers = this._trackers
     this._trackers = []
     this._getAnnounceOpts = null
@@ -130,6 +133,7 @@ class Client extends EventEmitter {
   }
 
   _scrape (opts, done) {
+    if (debug.enabled) debug('scrape %o', opts.infoHash ?? this.infoHash)
     for (const tracker of this._trackers) tracker.scrape(opts, done)
   }
 
@@ -165,6 +169,7 @@ class Client extends EventEmitter {
   }
 
   #announce (opts) {
+    if (debug.enabled) debug('announce %s: %o', this.infoHash, opts)
     if (this.#tiers !== null) return this.#tiers.announce(opts)
     for (const tracker of this._trackers) tracker.announce(opts)
   }
@@ -176,6 +181,7 @@ class Client extends EventEmitter {
     const warning = hasNoPeers
       ? webrtcError(announceUrl, this._wrtc)
       : trackerError(`${problem}: ${announceUrl}`, 'ERR_TRACKER_URL')
+    if (debug.enabled) debug('leave out a tracker: %o', warning.message)
     // Later, when the program has had the chance to listen.
     queueMicrotask(() => this.emit('warning', warning))
     return null

@@ -1,5 +1,6 @@
 'use strict'
 
+const debug = require('../debug')('websocket-tracker')
 const { emitSafely } = require('../emit')
 const { clientError, trackerError } = require('../errors')
 const { toHex } = require('../hex')
@@ -89,6 +90,7 @@ class WebSocketTracker extends Tracker {
   destroy (cb = () => {}) {
     if (this.destroyed) return cb(null)
     this.destroyed = true
+    if (debug.enabled) debug('destroy %o', this.announceUrl)
     clearInterval(this.interval)
     this.interval = null
     this.reconnecting = false
@@ -239,6 +241,7 @@ class WebSocketTracker extends Tracker {
   #open () {
     if (this.#share !== null) return
     const { client, announceUrl } = this
+    if (debug.enabled) debug('connect to %o', announceUrl)
     const listener = {
       onOpen: () => this.#onOpen(),
       onMessage: text => this.#onMessage(text),
@@ -261,6 +264,7 @@ class WebSocketTracker extends Tracker {
 
   #onOpen () {
     this.#isOpen = true
+    if (debug.enabled) debug('connected to %o', this.announceUrl)
     this.socket.connected = true
     this.retries = 0
     if (this.reconnecting) {
@@ -280,6 +284,7 @@ class WebSocketTracker extends Tracker {
     this.socket.connected = false
     this.reconnecting = true
     this.retries = retries
+    if (debug.enabled) debug('no connection to %o, retry %d will come: %o', this.announceUrl, retries, err?.message ?? 'closed')
     this.#epoch += 1
     this.#offers.clear()
     const queued = this.#queue.splice(0)
@@ -291,6 +296,7 @@ class WebSocketTracker extends Tracker {
   }
 
   #onMessage (text) {
+    if (debug.enabled) debug('received from %o: %o', this.announceUrl, text)
     let data
     try {
       data = JSON.parse(text)
@@ -419,6 +425,7 @@ class WebSocketTracker extends Tracker {
 
   #message (params) {
     if (this.destroyed) return undefined
+    if (debug.enabled) debug('send to %o: %o', this.announceUrl, params)
     try {
       return JSON.stringify(params, (key, value) => typeof value === 'bigint' ? Number(value) : value)
     } catch (err) {
@@ -433,6 +440,7 @@ class WebSocketTracker extends Tracker {
 
   #warn (err) {
     if (this.destroyed) return
+    if (debug.enabled) debug('warning of %o: %o', this.announceUrl, err.message)
     const minute = Math.floor(Date.now() / 60_000)
     if (this.#warnings.minute !== minute) this.#warnings = { minute, count: 0 }
     this.#warnings.count += 1
