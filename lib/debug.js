@@ -1,5 +1,10 @@
 'use strict'
 
+// Loading `debug` takes milliseconds and opens the standard error stream, which is for those who asked.
+const isAskedFor = Boolean(process.env.DEBUG)
+
+let file
+
 /**
  * Lines for whoever runs the program with `DEBUG=bittorrent-tracker:*`, in the namespaces of the original.
  *
@@ -10,8 +15,13 @@
  */
 module.exports = function debug (name) {
   let log
-  // Late: it takes milliseconds, which `require` of this package should not. A program may enable it at run time too.
   const load = () => log ??= require('debug')(`bittorrent-tracker:${name}`)
   const write = (...args) => load()(...args)
-  return Object.defineProperty(write, 'enabled', { get: () => load().enabled })
+  return Object.defineProperty(write, 'enabled', { get: () => (isAskedFor || isLoaded()) && load().enabled })
+}
+
+// A program that enables namespaces as it runs has loaded it for that.
+function isLoaded () {
+  file ??= require.resolve('debug')
+  return require.cache[file] !== undefined
 }
