@@ -40,6 +40,7 @@ const MAX_TEXT = 1024
  */
 class WebSocketTracker extends Tracker {
   #share = null
+  #opening = null
   #isOpen = false
   /** Grows when announces whose offers are being made have become pointless. */
   #epoch = 0
@@ -49,6 +50,8 @@ class WebSocketTracker extends Tracker {
   #inbound = 0
   #offers = new Offers()
   #takesPart = false
+  /** The counts of the last announce of `completed`, which those made before it take over. */
+  #completed = null
   #trackerId
   #warnings = { minute: 0, count: 0 }
 
@@ -93,6 +96,7 @@ class WebSocketTracker extends Tracker {
     if (debug.enabled) debug('destroy %o', this.announceUrl)
     clearInterval(this.interval)
     this.interval = null
+    clearImmediate(this.#opening)
     this.reconnecting = false
     this.#isOpen = false
     this.#epoch += 1
@@ -157,19 +161,25 @@ class WebSocketTracker extends Tracker {
     if (opts.left == null || !Number.isFinite(Number(opts.left))) delete params.left
     if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
     const reply = this.#announces.expect(done, opts.event ?? 'update', this.#replyTimeout)
-    if (opts.event === 'stopped' || opts.event === 'completed') {
+    if (opts.event === 'stopped') {
       // What was to be said before would come after it, and make the peer come back.
       this.#epoch += 1
       return this.#sendAnnounce(params, reply)
     }
+    if (opts.event === 'completed') {
+      // Likewise, but its offers are wanted: whoever seeds starts and completes at once.
+      this.#completed = { uploaded: opts.uploaded, downloaded: opts.downloaded, left: 0 }
+      return this.#sendAnnounce(params, reply)
+    }
     const numwant = Math.max(0, Math.min(Math.trunc(Number(opts.numwant ?? MAX_OFFERS)) || 0, MAX_OFFERS))
-    const epoch = this.#epoch
+    const [epoch, completed] = [this.#epoch, this.#completed]
     let called = false
     this.#makeOffers(numwant, offers => {
       if (called) return
       called = true
       if (epoch !== this.#epoch) return reply.finish()
-      this.#sendAnnounce({ ...params, numwant, offers }, reply)
+      const counts = completed === this.#completed ? {} : this.#completed
+      this.#sendAnnounce({ ...params, ...counts, numwant, offers }, reply)
     })
   }
 
@@ -227,8 +237,8 @@ class WebSocketTracker extends Tracker {
   }
 
   #enqueue (item) {
-    this.#open()
-    if (this.#share === null) return item.done?.(this.#notConnected())
+    if (this.#share === null && this.#opening === null) this.#open()
+    if (this.#share === null && this.#opening === null) return item.done?.(this.#notConnected())
     const isPlain = ({ opts }) => opts !== undefined && opts.event === undefined
     if (isPlain(item)) {
       const at = this.#queue.findIndex(isPlain)
@@ -238,8 +248,18 @@ class WebSocketTracker extends Tracker {
     this.#queue.push(item)
   }
 
+  // Parents other than `Client` announce a moment before they know their info hash (p2pt).
   #open () {
-    if (this.#share !== null) return
+    if (typeof this.client._infoHashBinary === 'string') return this.#connect()
+    this.#opening = setImmediate(() => {
+      this.#opening = null
+      this.#connect()
+      if (this.#share !== null) return
+      for (const { done } of this.#queue.splice(0)) done?.(this.#notConnected())
+    })
+  }
+
+  #connect () {
     const { client, announceUrl } = this
     if (debug.enabled) debug('connect to %o', announceUrl)
     const listener = {
