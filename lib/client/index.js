@@ -8,7 +8,9 @@ const { trackerError } = require('../errors')
 const { bytes, toHex } = require('../hex')
 const engine = require('./engine')
 const HTTPTracker = require('./http-tracker')
-const { announceTiers, checkOptions, clientOptions, isPositional, isTiered, scrapeArguments } = require('./options')
+const {
+  announceTiers, checkOptions, clientOptions, isPositional, isTiered, milliseconds, scrapeArguments
+} = require('./options')
 const Tiers = require('./tiers')
 const UDPTracker = require('./udp-tracker')
 const webrtc = require('./webrtc-peer')
@@ -49,8 +51,8 @@ class Client extends EventEmitter {
     this._userAgent = opts.userAgent
     this._rtcConfig = opts.rtcConfig
     this._wrtc = webrtc.wrtcOption(opts.wrtc)
-    this._minInterval = opts.minInterval
-    this._requestTimeout = opts.requestTimeout
+    this._minInterval = milliseconds(opts.minInterval)
+    this._requestTimeout = milliseconds(opts.requestTimeout)
     this._families = opts.families
     // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
     this._key = crypto.randomBytes(4).readUInt32BE()
