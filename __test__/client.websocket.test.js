@@ -83,6 +83,20 @@ test('an announce whose offers come after a stop is not sent any more', async t 
   assert.strictEqual((await tracker.message(3)).event, 'started')
 })
 
+test('an announce whose offers come after a completion is sent with the counts of a seeder', async t => {
+  const tracker = await FakeWebSocketTracker.start(t)
+  const client = createWsClient(t, { announce: tracker.url })
+  client._trackers[0]._generateOffers = (numwant, cb) => { tracker.message(1).then(() => cb(['offer'])) }
+  client.start({ left: 5, custom: 'x' })
+  client.complete({ left: 0, uploaded: 7, downloaded: 5 })
+  await tracker.message(2)
+  assert.deepStrictEqual(tracker.messages.map(({ event, left, uploaded, downloaded, custom, offers }) =>
+    ({ event, left, uploaded, downloaded, custom, offers })), [
+    { event: 'completed', left: 0, uploaded: 7, downloaded: 5, custom: undefined, offers: undefined },
+    { event: 'started', left: 0, uploaded: 7, downloaded: 5, custom: 'x', offers: ['offer'] }
+  ])
+})
+
 test('stop and destroy in one tick still reach the tracker, which is told goodbye', async t => {
   const tracker = await FakeWebSocketTracker.start(t)
   const client = createWsClient(t, { announce: tracker.url })
@@ -337,4 +351,37 @@ test('the exported class works with a parent that is no client', async t => {
   assert.strictEqual(tracker.messages[1].offers.length, 2)
   await callback(cb => subject.destroy(cb))
   await tracker.left()
+})
+
+test('a parent may announce a moment before it knows its info hash', async t => {
+  const tracker = await FakeWebSocketTracker.start(t)
+  const { EventEmitter } = require('node:events')
+  const infoHash = randomHex()
+  const create = () => {
+    const parent = Object.assign(new EventEmitter(), {
+      infoHash: Promise.resolve(infoHash),
+      _peerIdBinary: latin1(randomHex()),
+      _wrtc: {},
+      _defaultAnnounceOpts: () => ({})
+    })
+    const subject = new WebSocketTracker(parent, tracker.url)
+    t.after(() => subject.destroy())
+    subject._generateOffers = fakeOffers
+    subject.announce({ numwant: 2 })
+    return { parent, subject }
+  }
+  const { parent, subject } = create()
+  // As often as p2pt does.
+  await parent.infoHash
+  parent._infoHashBinary = latin1(await parent.infoHash)
+  await nextValue(parent, 'update')
+  assert.deepStrictEqual(tracker.messages.map(message => message.info_hash), [latin1(infoHash)])
+  await callback(cb => subject.destroy(cb))
+
+  const without = create()
+  assertWarning(await nextValue(without.parent, 'warning'))
+  await callback(cb => without.subject.destroy(cb))
+  // Before its moment has come.
+  await callback(cb => create().subject.destroy(cb))
+  assert.strictEqual(tracker.messages.length, 1)
 })

@@ -1,5 +1,6 @@
 'use strict'
 
+const debug = require('../debug')
 const { emitSafely } = require('../emit')
 const { bytes } = require('../hex')
 const Tracker = require('./tracker')
@@ -53,6 +54,8 @@ class HTTPTracker extends Tracker {
     return error.code === 'ERR_TRACKER_SCRAPE_NOT_SUPPORTED'
   }
 }
+
+HTTPTracker.prototype._debug = debug('http-tracker')
 
 // As Node's querystring has it: an array is a key several times, what is no text or number is empty.
 function queryPairs ([key, value]) {

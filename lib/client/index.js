@@ -3,11 +3,14 @@
 const crypto = require('node:crypto')
 const EventEmitter = require('node:events')
 
+const debug = require('../debug')('client')
 const { trackerError } = require('../errors')
 const { bytes, toHex } = require('../hex')
 const engine = require('./engine')
 const HTTPTracker = require('./http-tracker')
-const { announceTiers, checkOptions, clientOptions, isPositional, isTiered, scrapeArguments } = require('./options')
+const {
+  announceTiers, checkOptions, clientOptions, isPositional, isTiered, milliseconds, scrapeArguments
+} = require('./options')
 const Tiers = require('./tiers')
 const UDPTracker = require('./udp-tracker')
 const webrtc = require('./webrtc-peer')
@@ -48,8 +51,8 @@ class Client extends EventEmitter {
     this._userAgent = opts.userAgent
     this._rtcConfig = opts.rtcConfig
     this._wrtc = webrtc.wrtcOption(opts.wrtc)
-    this._minInterval = opts.minInterval
-    this._requestTimeout = opts.requestTimeout
+    this._minInterval = milliseconds(opts.minInterval)
+    this._requestTimeout = milliseconds(opts.requestTimeout)
     this._families = opts.families
     // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
     this._key = crypto.randomBytes(4).readUInt32BE()
@@ -63,6 +66,7 @@ class Client extends EventEmitter {
     const tiers = announceTiers(opts.announce).map(tier => tier.map(url => this.#tracker(url)).filter(Boolean))
     this._trackers = tiers.flat()
     if (isTiered(opts.announce)) this.#tiers = new Tiers(tiers)
+    if (debug.enabled) debug('new client of %s at %o', this.infoHash, this._trackers.map(tracker => tracker.announceUrl))
   }
 
   /** Joins the swarm at the trackers and announces regularly from now on. */
@@ -103,6 +107,7 @@ class Client extends EventEmitter {
   destroy (cb) {
     if (this.destroyed) return
     this.destroyed = true
+    if (debug.enabled) debug('destroy the client of %s', this.infoHash)
     const trackers = this._trackers
     this._trackers = []
     this._getAnnounceOpts = null
@@ -140,6 +145,7 @@ class Client extends EventEmitter {
   }
 
   _scrape (opts, done) {
+    if (debug.enabled) debug('scrape %o', opts.infoHash ?? this.infoHash)
     for (const tracker of this._trackers) tracker.scrape(opts, done)
   }
 
@@ -175,6 +181,7 @@ class Client extends EventEmitter {
   }
 
   #announce (opts) {
+    if (debug.enabled) debug('announce %s: %o', this.infoHash, opts)
     if (this.#tiers !== null) return this.#tiers.announce(opts)
     for (const tracker of this._trackers) tracker.announce(opts)
   }
@@ -186,6 +193,7 @@ class Client extends EventEmitter {
     const warning = hasNoPeers
       ? webrtcError(announceUrl, this._wrtc)
       : trackerError(`${problem}: ${announceUrl}`, 'ERR_TRACKER_URL')
+    if (debug.enabled) debug('leave out a tracker: %o', warning.message)
     // Later, when the program has had the chance to listen.
     queueMicrotask(() => this.emit('warning', warning))
     return null

@@ -63,9 +63,12 @@ exports.checkOptions = function checkOptions (opts) {
   for (const name of ['minInterval', 'requestTimeout']) {
     const value = opts[name]
     if (value === undefined) continue
-    if (!(typeof value === 'number' && value > 0 && value <= MAX_MS)) throw invalid(name, 'a number of milliseconds')
+    if (!(typeof value === 'number' && value > 0)) throw invalid(name, 'a number of milliseconds')
   }
 }
+
+/** A time option as the engine takes it; Infinity is as good as 24 days. */
+exports.milliseconds = value => value === undefined ? undefined : Math.min(value, MAX_MS)
 
 /**
  * The announce URLs: each once, without the slash at the end that some lists have.

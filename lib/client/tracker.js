@@ -12,7 +12,8 @@ const DESTROY_TIMEOUT = 1000
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * What a client has to do with one tracker: requests, the timer, and what comes of them.
+ * What a client has to do with one tracker: requests, the timer, and what comes of them. Each kind has a
+ * `_debug` of its own namespace.
  */
 class Tracker extends EventEmitter {
   #requests = new Set()
@@ -70,6 +71,7 @@ class Tracker extends EventEmitter {
   destroy (cb) {
     if (this.destroyed) return cb(null)
     this.destroyed = true
+    if (this._debug.enabled) this._debug('destroy %o', this.announceUrl)
     clearInterval(this.interval)
     this.interval = null
     if (this.#requests.size === 0) return cb(null)
@@ -93,9 +95,11 @@ class Tracker extends EventEmitter {
       if (this.#requests.size === 0) this.#whenIdle?.(null)
     })
     this.#requests.add(id)
+    if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, ...request })
   }
 
   #report (result, done) {
+    if (this._debug.enabled) this.#log(result)
     if (result.error !== undefined) {
       if (!result.silent) emitSafely(this.client, this._isFatal(result.error) ? 'error' : 'warning', result.error)
     } else if (result.warningMessage !== undefined) {
@@ -104,6 +108,12 @@ class Tracker extends EventEmitter {
     for (const warning of result.warnings) emitSafely(this.client, 'warning', warning)
     // A listener may have destroyed the client.
     if (!this.destroyed) done(result)
+  }
+
+  #log ({ error, announce, scrape, intervalMs, warnings }) {
+    for (const warning of warnings) this._debug('warning of %o: %o', this.announceUrl, warning.message)
+    if (error !== undefined) return this._debug('%o failed: %o', this.announceUrl, error.message)
+    this._debug('%o answered: %o', this.announceUrl, { ...(announce ?? { scrape }), intervalMs })
   }
 
   _emitPeers (peers) {

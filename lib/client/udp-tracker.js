@@ -1,5 +1,6 @@
 'use strict'
 
+const debug = require('../debug')
 const { emitSafely } = require('../emit')
 const Tracker = require('./tracker')
 
@@ -21,5 +22,7 @@ class UDPTracker extends Tracker {
     }
   }
 }
+
+UDPTracker.prototype._debug = debug('udp-tracker')
 
 module.exports = UDPTracker

@@ -1,5 +1,6 @@
 'use strict'
 
+const debug = require('../debug')('websocket-tracker')
 const { emitSafely } = require('../emit')
 const { clientError, trackerError } = require('../errors')
 const { toHex } = require('../hex')
@@ -39,6 +40,7 @@ const MAX_TEXT = 1024
  */
 class WebSocketTracker extends Tracker {
   #share = null
+  #opening = null
   #isOpen = false
   /** Grows when announces whose offers are being made have become pointless. */
   #epoch = 0
@@ -48,6 +50,8 @@ class WebSocketTracker extends Tracker {
   #inbound = 0
   #offers = new Offers()
   #takesPart = false
+  /** The counts of the last announce of `completed`, which those made before it take over. */
+  #completed = null
   #trackerId
   #warnings = { minute: 0, count: 0 }
 
@@ -89,8 +93,10 @@ class WebSocketTracker extends Tracker {
   destroy (cb = () => {}) {
     if (this.destroyed) return cb(null)
     this.destroyed = true
+    if (debug.enabled) debug('destroy %o', this.announceUrl)
     clearInterval(this.interval)
     this.interval = null
+    clearImmediate(this.#opening)
     this.reconnecting = false
     this.#isOpen = false
     this.#epoch += 1
@@ -155,19 +161,25 @@ class WebSocketTracker extends Tracker {
     if (opts.left == null || !Number.isFinite(Number(opts.left))) delete params.left
     if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
     const reply = this.#announces.expect(done, opts.event ?? 'update', this.#replyTimeout)
-    if (opts.event === 'stopped' || opts.event === 'completed') {
+    if (opts.event === 'stopped') {
       // What was to be said before would come after it, and make the peer come back.
       this.#epoch += 1
       return this.#sendAnnounce(params, reply)
     }
+    if (opts.event === 'completed') {
+      // Likewise, but its offers are wanted: whoever seeds starts and completes at once.
+      this.#completed = { uploaded: opts.uploaded, downloaded: opts.downloaded, left: 0 }
+      return this.#sendAnnounce(params, reply)
+    }
     const numwant = Math.max(0, Math.min(Math.trunc(Number(opts.numwant ?? MAX_OFFERS)) || 0, MAX_OFFERS))
-    const epoch = this.#epoch
+    const [epoch, completed] = [this.#epoch, this.#completed]
     let called = false
     this.#makeOffers(numwant, offers => {
       if (called) return
       called = true
       if (epoch !== this.#epoch) return reply.finish()
-      this.#sendAnnounce({ ...params, numwant, offers }, reply)
+      const counts = completed === this.#completed ? {} : this.#completed
+      this.#sendAnnounce({ ...params, ...counts, numwant, offers }, reply)
     })
   }
 
@@ -225,8 +237,8 @@ class WebSocketTracker extends Tracker {
   }
 
   #enqueue (item) {
-    this.#open()
-    if (this.#share === null) return item.done?.(this.#notConnected())
+    if (this.#share === null && this.#opening === null) this.#open()
+    if (this.#share === null && this.#opening === null) return item.done?.(this.#notConnected())
     const isPlain = ({ opts }) => opts !== undefined && opts.event === undefined
     if (isPlain(item)) {
       const at = this.#queue.findIndex(isPlain)
@@ -236,9 +248,20 @@ class WebSocketTracker extends Tracker {
     this.#queue.push(item)
   }
 
+  // Parents other than `Client` announce a moment before they know their info hash (p2pt).
   #open () {
-    if (this.#share !== null) return
+    if (typeof this.client._infoHashBinary === 'string') return this.#connect()
+    this.#opening = setImmediate(() => {
+      this.#opening = null
+      this.#connect()
+      if (this.#share !== null) return
+      for (const { done } of this.#queue.splice(0)) done?.(this.#notConnected())
+    })
+  }
+
+  #connect () {
     const { client, announceUrl } = this
+    if (debug.enabled) debug('connect to %o', announceUrl)
     const listener = {
       onOpen: () => this.#onOpen(),
       onMessage: text => this.#onMessage(text),
@@ -261,6 +284,7 @@ class WebSocketTracker extends Tracker {
 
   #onOpen () {
     this.#isOpen = true
+    if (debug.enabled) debug('connected to %o', this.announceUrl)
     this.socket.connected = true
     this.retries = 0
     if (this.reconnecting) {
@@ -280,6 +304,7 @@ class WebSocketTracker extends Tracker {
     this.socket.connected = false
     this.reconnecting = true
     this.retries = retries
+    if (debug.enabled) debug('no connection to %o, retry %d will come: %o', this.announceUrl, retries, err?.message ?? 'closed')
     this.#epoch += 1
     this.#offers.clear()
     const queued = this.#queue.splice(0)
@@ -291,6 +316,7 @@ class WebSocketTracker extends Tracker {
   }
 
   #onMessage (text) {
+    if (debug.enabled) debug('received from %o: %o', this.announceUrl, text)
     let data
     try {
       data = JSON.parse(text)
@@ -419,6 +445,7 @@ class WebSocketTracker extends Tracker {
 
   #message (params) {
     if (this.destroyed) return undefined
+    if (debug.enabled) debug('send to %o: %o', this.announceUrl, params)
     try {
       return JSON.stringify(params, (key, value) => typeof value === 'bigint' ? Number(value) : value)
     } catch (err) {
@@ -433,6 +460,7 @@ class WebSocketTracker extends Tracker {
 
   #warn (err) {
     if (this.destroyed) return
+    if (debug.enabled) debug('warning of %o: %o', this.announceUrl, err.message)
     const minute = Math.floor(Date.now() / 60_000)
     if (this.#warnings.minute !== minute) this.#warnings = { minute, count: 0 }
     this.#warnings.count += 1

@@ -87,8 +87,9 @@ function ms (opts, name) {
   const value = opts[name]
   if (value === undefined || value === null) return undefined
   const number = Number(value)
-  if (number >= 0 && number <= MAX_MS) return number
-  throw invalid(name, `a number of milliseconds from 0 to ${MAX_MS}`)
+  // Infinity too: 24 days are as good as no end.
+  if (number >= 0) return Math.min(number, MAX_MS)
+  throw invalid(name, 'a number of milliseconds, 0 or more')
 }
 
 // 0 means none set, as it always has for `peersCacheLength`; Infinity says the same in words.
