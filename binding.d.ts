@@ -52,6 +52,8 @@ export declare class NativeServer {
   closed(socket: number): void
   /** Accepts no more HTTP connections, and gives up the listening sockets. */
   handOver(): NativeListeners | null
+  /** Begins to keep the counts, off this thread since every peer is looked at once; then rings. */
+  beginCensus(done: () => void): void
   /** The counts. They are kept from the first call on. */
   census(): NativeCensus
   /** Reports evictions of this swarm from now on. */
@@ -275,6 +277,8 @@ export interface NativeParsed {
   infoHashes?: Array<string>
   /** Statistics: `html` or `json`. */
   stats?: string
+  /** A connect over UDP: what it is to be answered with. */
+  connect?: Buffer
 }
 
 /** A peer of a swarm. */

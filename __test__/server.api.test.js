@@ -396,8 +396,8 @@ test('nobody can break torrents for the others', async t => {
   const { torrents } = server
   for (const change of [
     () => Object.freeze(torrents), () => Object.preventExtensions(torrents),
-    () => Object.setPrototypeOf(torrents, { evil: 1 }), () => { torrents.evil = 1 },
-    () => Object.defineProperty(torrents, 'evil', { value: 1 })
+    () => Object.setPrototypeOf(torrents, { evil: 1 }), () => { torrents[Symbol('evil')] = 1 },
+    () => Object.defineProperty(torrents, 'evil', { get: () => 1 })
   ]) {
     assert.throws(change, TypeError)
     assert.deepStrictEqual(Object.keys(torrents), [infoHash])

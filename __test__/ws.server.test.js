@@ -198,7 +198,9 @@ test('the swarm shows WebSocket peers by peer id', async t => {
   const { peers } = server.torrents[infoHash]
   assert.strictEqual(peers.length, 3)
   assert.deepStrictEqual(peers.keys.sort(), [leecher.peerId, seeder.peerId, '127.0.0.1:7001'].sort())
-  assert.deepStrictEqual(peers.get(leecher.peerId), {
+  const { socket, ...peer } = peers.get(leecher.peerId)
+  assert.strictEqual(typeof socket.send, 'function')
+  assert.deepStrictEqual(peer, {
     type: 'ws', complete: false, peerId: leecher.peerId, ip: '127.0.0.1', port: leecher.socket._socket.localPort
   })
   assert.strictEqual(peers.get(seeder.peerId).complete, true)

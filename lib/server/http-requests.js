@@ -14,9 +14,10 @@ exports.onHttpRequest = function onHttpRequest (req, res, opts = {}) {
   const { native } = server._engine
   const parsed = native.parseHttp(requestHead(req, opts))
   if (parsed.stats !== undefined) {
-    const { contentType, body } = statsResponse(server, parsed.stats)
-    res.setHeader('content-type', contentType)
-    return res.end(body)
+    return statsResponse(server, parsed.stats, ({ contentType, body }) => {
+      res.setHeader('content-type', contentType)
+      res.end(body)
+    })
   }
   if (parsed.failure !== undefined) {
     res.setHeader('content-type', 'text/plain')

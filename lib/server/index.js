@@ -34,6 +34,7 @@ class Server extends EventEmitter {
   #questions
   #ws
   #housekeeping = null
+  #draining = false
   #state = 'new' // then 'opening', 'open', 'closed'
   /** Node listens for HTTP, not the engine. */
   #isNode = false
@@ -201,6 +202,16 @@ class Server extends EventEmitter {
 
   removeAllListeners (...args) {
     return this.#wantAfter(() => super.removeAllListeners(...args))
+  }
+
+  /** Emits what waits, in a turn of its own. */
+  _drainSoon () {
+    if (this.#draining) return
+    this.#draining = true
+    setImmediate(() => {
+      this.#draining = false
+      this.#drain()
+    })
   }
 
   /** Something of it has been replaced. */

@@ -36,7 +36,9 @@ class Questions {
   onInquiry (id, what, { packet, request, message, socket }, { address, port }) {
     const server = this.#server.deref()
     if (server === undefined) return
-    if (what !== 'scrape') return this.#engine.native.reply(id, statsResponse(server, what))
+    if (what !== 'scrape') {
+      return statsResponse(server, what, reply => this.#engine.native.reply(id, reply))
+    }
     if (packet !== undefined) return answerUdp(server, id, udpScrape(packet, scrapedHashes(packet)))
     if (message !== undefined) return answerWebSocket(server, id, webSocketScrape(message, socket))
     const { infoHashes } = this.#engine.native.parseHttp({

@@ -3,12 +3,34 @@
 // The statistics of a tracker, as a page and as JSON. The engine keeps the counts; what is left to do is
 // naming clients by a sample of their peer ids.
 
-/** `{ contentType, body }` of the page, or of the JSON form. */
-exports.statsResponse = function statsResponse (server, form) {
-  const stats = collect(server._engine.native.census())
-  return form === 'json'
-    ? { contentType: 'application/json', body: Buffer.from(JSON.stringify(stats)) }
-    : { contentType: 'text/html; charset=utf-8', body: Buffer.from(page(stats)) }
+const { hold } = require('../keep-alive')
+
+/** Servers that keep the counts, or are about to: `done` functions that wait for that. */
+const counting = new WeakMap()
+
+/** `done({ contentType, body })` with the page, or the JSON form. */
+exports.statsResponse = function statsResponse (server, form, done) {
+  whenCounting(server._engine.native, native => {
+    const stats = collect(native.census())
+    done(form === 'json'
+      ? { contentType: 'application/json', body: Buffer.from(JSON.stringify(stats)) }
+      : { contentType: 'text/html; charset=utf-8', body: Buffer.from(page(stats)) })
+  })
+}
+
+// At the first question every peer is looked at once, which takes half a second for a million of them.
+function whenCounting (native, done) {
+  const waiting = counting.get(native)
+  if (waiting === null) return done(native)
+  if (waiting !== undefined) return waiting.push(done)
+  counting.set(native, [done])
+  const release = hold()
+  native.beginCensus(() => {
+    release()
+    const waiting = counting.get(native)
+    counting.set(native, null)
+    for (const done of waiting) done(native)
+  })
 }
 
 function collect (census) {
@@ -17,7 +39,8 @@ function collect (census) {
     clients[client] ??= Object.create(null)
     clients[client][version] = (clients[client][version] ?? 0) + peers
   }
-  for (const { peerId, count: peers } of census.clients) {
+  // The most frequent first.
+  for (const { peerId, count: peers } of census.clients.sort((a, b) => b.count - a.count)) {
     const { client, version } = identify(peerId)
     count(client, version, peers)
   }

@@ -14,10 +14,12 @@ exports.onUdpRequest = function onUdpRequest (msg, { address, port }) {
   const { native, maxNumwant } = server._engine
   const parsed = native.parseUdp(msg, address, port)
   if (parsed === null) return
+  const send = body => native.sendUdp(body, address, port)
+  if (parsed.connect !== undefined) return answerConnect(server, msg, send, parsed.connect)
   const params = parsed.infoHashes === undefined
     ? udpParams(msg, parsed.addr, maxNumwant)
     : scrapeParams(msg, parsed.infoHashes)
-  answer(server, params, body => native.sendUdp(body, address, port))
+  answer(server, params, send)
 }
 
 /** Answers a datagram that the engine has read, by way of `_onRequest`. */
@@ -44,6 +46,20 @@ function scrapeParams (packet, infoHashes) {
     type: 'udp',
     info_hash: infoHashes
   }
+}
+
+function answerConnect (server, packet, send, body) {
+  const params = {
+    connectionId: Buffer.from(packet.subarray(0, 8)),
+    action: ACTIONS.CONNECT,
+    transactionId: packet.readUInt32BE(12),
+    type: 'udp'
+  }
+  server._onRequest(params, err => {
+    if (!err) return send(body)
+    send(errorPacket(params, err.message ?? 'refused'))
+    server.emit('warning', err)
+  })
 }
 
 function answer (server, params, send) {

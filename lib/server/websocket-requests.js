@@ -42,7 +42,8 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
 /** The `params` of a scrape. */
 exports.scrapeParams = function scrapeParams (message, socket) {
   const { info_hash: infoHash } = JSON.parse(message)
-  const infoHashes = [].concat(infoHash ?? []).map(text => Buffer.from(text, 'latin1').toString('hex'))
+  const list = [].concat(infoHash ?? []).map(text => Buffer.from(text, 'latin1').toString('hex'))
+  const infoHashes = [...new Set(list)].sort()
   return { type: 'ws', socket, action: ACTIONS.SCRAPE, info_hash: infoHashes.length === 0 ? undefined : infoHashes }
 }
 

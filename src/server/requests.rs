@@ -38,6 +38,8 @@ pub struct NativeParsed {
     pub info_hashes: Option<Vec<String>>,
     /// Statistics: `html` or `json`.
     pub stats: Option<String>,
+    /// A connect over UDP: what it is to be answered with.
+    pub connect: Option<Buffer>,
 }
 
 /// The request that became a WebSocket which JavaScript serves.
@@ -102,6 +104,10 @@ impl NativeServer {
         let parsed = self.desk.parse_udp(&packet, socket_addr(&address, port)?);
         Ok(match parsed {
             UdpParsed::Done => None,
+            UdpParsed::Connect(reply) => Some(NativeParsed {
+                connect: Some(reply.into()),
+                ..NativeParsed::default()
+            }),
             UdpParsed::Announce(addr) => Some(NativeParsed {
                 addr: Some(addr.to_string()),
                 ip: Some(addr.ip().to_string()),

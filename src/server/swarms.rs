@@ -1,8 +1,14 @@
-use napi::bindgen_prelude::Buffer;
+use std::{sync::Arc, thread};
+
+use napi::{
+    Result,
+    bindgen_prelude::{Buffer, Function},
+};
 use napi_derive::napi;
 use tracker::{server::now, swarm::PeerSource};
 
 use super::{NativeServer, records};
+use crate::doorbell::{doorbell, ring};
 
 /// Counts over all torrents; see `CensusSnapshot` of the engine.
 #[napi(object)]
@@ -29,6 +35,24 @@ pub struct NativeClientCount {
 
 #[napi]
 impl NativeServer {
+    /// Begins to keep the counts, off this thread since every peer is looked at once; then rings.
+    #[napi(catch_unwind)]
+    pub fn begin_census(&self, done: Function<'_, (), ()>) -> Result<()> {
+        let done = Arc::new(doorbell(&done)?);
+        let (tracker, told) = (Arc::clone(&self.tracker), Arc::clone(&done));
+        let spawned = thread::Builder::new()
+            .name("tracker-census".to_owned())
+            .spawn(move || {
+                tracker.store().census();
+                ring(&told);
+            });
+        if spawned.is_err() {
+            // No thread is to be had; then whoever asks waits for it.
+            ring(&done);
+        }
+        Ok(())
+    }
+
     /// The counts. They are kept from the first call on.
     #[napi(catch_unwind)]
     pub fn census(&self) -> NativeCensus {

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     clock,
     net::udp::Handler,
-    protocol::udp::{self, RequestError},
+    protocol::udp,
     swarm::{Announce, Outcome, PeerSink, Run, SocketAnnounce, SocketSink, SwarmStats, Wanted},
     tracker::{FullScrapeRefused, Tracker},
     types::{
@@ -132,6 +132,8 @@ pub enum HttpParsed {
 pub enum UdpParsed {
     /// It has been dealt with.
     Done,
+    /// A connect, and its answer.
+    Connect(Vec<u8>),
     /// An announce of this peer.
     Announce(PeerAddr),
     /// A scrape of these torrents.
@@ -234,7 +236,7 @@ impl Desk {
         self.lock().send(packet, to);
     }
 
-    /// Reads a datagram; what needs no announce and no scrape is dealt with at once.
+    /// Reads a datagram; one that gets no answer is dealt with.
     pub fn parse_udp(&self, packet: &[u8], from: SocketAddr) -> UdpParsed {
         let mut state = self.lock();
         state.udp.tick();
@@ -245,7 +247,7 @@ impl Desk {
                 let mut reply = Vec::new();
                 let id = ids.issue(from.ip(), clock::timestamp());
                 udp::write_connect_response(&mut reply, transaction_id, id);
-                state.send(&reply, from);
+                return UdpParsed::Connect(reply);
             }
             Ok(udp::Request::Announce(request)) if valid(request.connection_id) => {
                 return UdpParsed::Announce(state.udp.peer_addr(&request, from));
@@ -254,14 +256,9 @@ impl Desk {
                 return UdpParsed::Scrape(request.info_hashes().collect());
             }
             Ok(_) => state.udp.reject_connection_id(from),
-            Err(error) => self.reject_udp(&state, error, from),
+            Err(error) => state.udp.reject(error, from),
         }
         UdpParsed::Done
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as one of its kind")]
-    fn reject_udp(&self, state: &State, error: RequestError, from: SocketAddr) {
-        state.udp.reject(error, from);
     }
 
     /// Reads an HTTP request. `target` is the path and query, `forwarded` the header

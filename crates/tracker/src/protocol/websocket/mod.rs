@@ -13,7 +13,8 @@ mod text;
 
 pub use client_response::{Response, ResponseError, parse_response};
 pub use request::{
-    Announce, Answer, MAX_OFFER_ID, Offer, OfferId, Request, RequestError, Scrape, parse_request,
+    Announce, Answer, MAX_OFFER_ID, Offer, OfferId, Request, RequestError, Scrape, info_hash_of,
+    parse_request,
 };
 pub use response::{
     begin_scrape, end_scrape, write_announce_response, write_answer, write_failure, write_offer,

@@ -112,6 +112,12 @@ pub fn parse_request(message: &str, max_offers: usize) -> Result<Request<'_>, Re
     }
 }
 
+/// The torrent that a message names, whatever else is wrong with it.
+pub fn info_hash_of(message: &str) -> Option<InfoHash> {
+    let Object(envelope): Object<Envelope<'_>> = serde_json::from_str(message).ok()?;
+    raw(envelope.info_hash).and_then(text::id).map(InfoHash)
+}
+
 /// The keys that mean something here, unlooked into. Whatever else there is has been skipped.
 #[derive(Deserialize)]
 struct Envelope<'a> {

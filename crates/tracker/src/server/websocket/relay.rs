@@ -163,7 +163,7 @@ impl Relay {
                 self.answer(&announce, &answer, text, now, rng)
             }
             Ok(Request::Scrape(scrape)) => self.scrape(scrape).map(|()| None),
-            Err(error) => Err(Refused::bad_request(&error)),
+            Err(error) => Err(Refused::bad_message(&error, text)),
         };
         result.unwrap_or_else(|refused| {
             self.refuse(&refused, now);
@@ -422,6 +422,18 @@ impl Relay {
 const TOO_MANY: &str = "too many info hashes on one socket";
 
 impl Refused {
+    /// Of an announce that is wrong in nothing but its event the sender is told which it was.
+    fn bad_message(error: &RequestError, text: &str) -> Self {
+        let info_hash = match error {
+            RequestError::InvalidEvent => websocket::info_hash_of(text),
+            _ => None,
+        };
+        Self {
+            info_hash,
+            ..Self::bad_request(error)
+        }
+    }
+
     fn bad_request(error: &RequestError) -> Self {
         Self {
             code: "ERR_TRACKER_BAD_REQUEST",
