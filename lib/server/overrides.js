@@ -43,7 +43,8 @@ function defineOverridable (prototype, onReplaced) {
         return own.get(this)?.get(name) ?? method
       },
       set (value) {
-        if (this === prototype || !(this instanceof prototype.constructor)) {
+        // The prototype of a subclass is an instance too, by `instanceof`.
+        if (!Object.hasOwn(this, '_engine')) {
           // For all instances, or those of a subclass.
           Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true })
           return
