@@ -51,10 +51,9 @@ for (const flag of ['-h', '--help']) {
     assert.strictEqual(code, 0)
     assert.strictEqual(stderr, '')
     for (const name of ['port', 'http-hostname', 'udp-hostname', 'udp6-hostname', 'http', 'udp', 'ws', 'interval',
-      'trust-proxy', 'quiet', 'silent', 'version', 'help']) {
+      'stats', 'no-stats', 'trust-proxy', 'quiet', 'silent', 'version', 'help']) {
       assert.match(stdout, new RegExp(`^ .*--${name}\\b`, 'm'))
     }
-    assert.doesNotMatch(stdout, /--stats\b/)
   })
 }
 
@@ -110,9 +109,32 @@ test('--interval and --trust-proxy reach the tracker', async t => {
   await child.line(/ start: 192\.0\.2\.7:6881\n/)
 })
 
-test('--no-stats changes nothing', async t => {
-  const { httpPort } = await tracker(t, '--no-stats')
+for (const flags of [[], ['--stats'], ['--ws'], ['--udp', '--stats']]) {
+  test(`statistics are served where a line says, with ${flags.join(' ') || 'no flags'}`, async t => {
+    const child = run(t, '-p', '0', ...flags)
+    await child.line(new RegExp(`^${ISO} Tracker stats: .*\n`, 'm'))
+    const [, host, port] = /Tracker stats: http:\/\/(localhost|0\.0\.0\.0):(\d+)\/stats\n/.exec(child.output)
+    assert.match(await (await fetch(`http://${host}:${port}/stats`)).text(), /Connected Peers: 0/)
+    const announce = await fetch(`http://${host}:${port}/announce`)
+    assert.strictEqual(announce.status, flags.some(flag => flag === '--ws' || flag === '--udp') ? 404 : 200)
+  })
+}
+
+test('--no-stats serves none, whatever else is said', async t => {
+  const { child, httpPort } = await tracker(t, '--no-stats', '--stats')
+  const { peersAll } = await (await fetch(`http://127.0.0.1:${httpPort}/stats.json`)).json().catch(() => ({}))
+  assert.strictEqual(peersAll, undefined)
+  assert.doesNotMatch(child.output, /stats/)
   await bencoded(httpPort, announcePath({ infoHash: randomHex(), peerId: randomHex() }))
+})
+
+test('UDP alone opens no port for statistics', async t => {
+  const { child, udpPort } = await tracker(t, '--udp')
+  const udp = await UdpPeer.open(t, udpPort)
+  await udp.announce({ infoHash: randomHex(), peerId: randomHex(), port: 6881, event: 'started' })
+  // The lines of the start are long out by then.
+  await child.line(/ start: /)
+  assert.doesNotMatch(child.output, /http:/)
 })
 
 test('bad requests are warnings on stderr', needsSignals, async t => {
@@ -173,10 +195,6 @@ test('a taken port is one line that says what to do', async t => {
   const { port } = other.address()
   const message = await failure(t, '--http', '-p', String(port), '--http-hostname', '127.0.0.1')
   assert.match(message, new RegExp(`EADDRINUSE: address already in use 127\\.0\\.0\\.1:${port}; .*--port`))
-})
-
-test('flags of what is not there yet say so', async t => {
-  assert.match(await failure(t, '--stats'), /^statistics pages are not in this version/)
 })
 
 test('bad flags are refused', async t => {

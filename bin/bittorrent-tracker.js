@@ -38,6 +38,7 @@ With some of --http, --udp and --ws only those are started.
       --udp                   start the UDP tracker
       --ws                    start the WebSocket tracker (WebTorrent)
       --interval <ms>         time between a peer's announces (default: 600000)
+      --stats, --no-stats     serve /stats and /stats.json (default: with HTTP or WebSocket)
       --trust-proxy           take peers' addresses from the X-Forwarded-For header
   -q, --quiet                 print errors only
   -s, --silent                print nothing
@@ -61,7 +62,6 @@ function main () {
   }
   if (flags.version) return console.log(version)
   if (flags.help) return console.log(HELP)
-  if (flags.stats) return fail(flags, 'statistics pages are not in this version yet: leave out --stats')
   if (!isPort(flags.port)) return fail(flags, '--port must be a number from 0 to 65535')
   try {
     run(flags)
@@ -78,6 +78,8 @@ function run (flags) {
     http: all || Boolean(flags.http),
     udp: all || Boolean(flags.udp),
     ws: all || Boolean(flags.ws),
+    // Said, they open the HTTP port for themselves; left out, they are where it is open.
+    stats: flags['no-stats'] ? false : flags.stats,
     interval: flags.interval,
     trustProxy: flags['trust-proxy']
   })
@@ -102,6 +104,7 @@ function logEvents (server, flags) {
     if (udp4?.address()) log(`UDP tracker: udp://${authority(udp4)}`)
     if (udp6?.address()) log(`UDP6 tracker: udp://${authority(udp6)}`)
     if (ws !== null) log(`WebSocket tracker: ws://${authority(ws)}`)
+    if (http !== null && !flags['no-stats']) log(`Tracker stats: http://${authority(http)}/stats`)
   })
   for (const event of ['start', 'stop', 'complete', 'update']) {
     server.on(event, addr => log(`${event}: ${addr}`))
