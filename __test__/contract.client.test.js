@@ -88,6 +88,12 @@ test('options are kept under names that programs read', async t => {
   assert.ok(Array.isArray(client._trackers))
 })
 
+test('proxyOpts is kept as it was given', async t => {
+  const proxyOpts = { socksProxy: { proxy: { host: '127.0.0.1', port: 1080, type: 5 }, command: 'associate' } }
+  const client = await createClient(t, { announce: [], proxyOpts })
+  assert.strictEqual(client._proxyOpts, proxyOpts)
+})
+
 // The trackers.
 
 const SCRAPE_URLS = {
