@@ -66,7 +66,7 @@ test('nothing runs or is downloaded at install', () => {
     assert.ok(!(name in manifest.scripts), name)
   }
   for (const key of ['bundleDependencies', 'bundledDependencies']) assert.ok(!(key in manifest), key)
-  assert.deepEqual(Object.keys(manifest.dependencies), ['simple-peer'])
+  assert.deepEqual(Object.keys(manifest.dependencies), ['simple-peer', 'ws'])
   for (const name of Object.keys(manifest.peerDependencies)) {
     assert.equal(manifest.peerDependenciesMeta[name]?.optional, true, name)
   }
