@@ -11,7 +11,7 @@ const { test } = require('./helpers/test')
 const { nextValue } = require('./helpers/events')
 const { startDante } = require('./helpers/dante')
 const { FakeHttpTracker } = require('./helpers/fake-http-tracker')
-const { FakeUdpTracker } = require('./helpers/fake-udp-tracker')
+const { FakeUdpTracker, transactionOf } = require('./helpers/fake-udp-tracker')
 const { FakeWebSocketTracker } = require('./helpers/fake-websocket-tracker')
 const { HttpProxy } = require('./helpers/http-proxy')
 const { freePort } = require('./helpers/ports')
@@ -55,14 +55,14 @@ for (const kind of ['http', 'udp', 'ws']) {
     assert.strictEqual(proxy.requests[0].user, 'me')
   })
 
-  test(`${kind}: a tracker's address as it is, with { url }, and a scrape`, async t => {
-    if (kind === 'ws') return t.skip('its tracker answers no scrapes')
-    const tracker = await TRACKERS[kind].start(t, kind === 'http' ? () => ({ files: { [Buffer.alloc(20, 1).toString('latin1')]: { complete: 1 } } }) : {})
+  test(`${kind}: a tracker's address as it is, with { url }`, async t => {
+    const tracker = await TRACKERS[kind].start(t)
     const proxy = await SocksProxy.start(t)
-    const client = createProxied(t, tracker.url, { url: proxy.url }, { infoHash: '01'.repeat(20) })
-    client.scrape()
-    assert.strictEqual((await nextValue(client, 'scrape')).infoHash, '01'.repeat(20))
-    assert.ok(proxy.requests.some(({ host, isName }) => host === '127.0.0.1' && !isName) || kind === 'udp')
+    const client = createProxied(t, tracker.url, { url: proxy.url })
+    client.start()
+    await nextValue(client, 'update')
+    const { host, isName } = proxy.requests.find(({ command }) => command !== 'associate')
+    assert.deepStrictEqual([host, isName], ['127.0.0.1', false])
   })
 
   test(`${kind}: a proxy that is down is a warning, and the tracker hears nothing`, async t => {
@@ -168,21 +168,37 @@ test('a relay serves many, and is asked for anew when the proxy ends it', async 
 })
 
 test('what does not come from the relay is no answer', async t => {
-  const silent = await FakeUdpTracker.start(t, { connect: () => undefined })
+  const tracker = await FakeUdpTracker.start(t, { connect: () => undefined })
   const proxy = await SocksProxy.start(t)
-  const client = createProxied(t, silent.url, proxy.url, { requestTimeout: 500 })
+  const client = createProxied(t, tracker.url, proxy.url, { requestTimeout: 500 })
   client.start()
-  const [port] = await nextAssociation(proxy)
-  assert.ok(port > 0)
+  const connect = await tracker.packet('connect')
+  const { from } = proxy.requests.find(({ command }) => command === 'datagram')
+  const answer = Buffer.concat([Buffer.alloc(4), transactionOf(connect), Buffer.alloc(8, 7)])
+  const header = Buffer.from([0, 0, 0, 1, 127, 0, 0, 1, tracker.port >> 8, tracker.port & 255])
   const stranger = dgram.createSocket('udp4')
   t.after(() => stranger.close())
+  stranger.send(Buffer.concat([header, answer]), from.port, '127.0.0.1')
   assert.strictEqual((await nextValue(client, 'warning')).code, 'ERR_TRACKER_TIMEOUT')
+  assert.strictEqual(tracker.of('announce').length, 0)
+})
+
+test('scrapes by way of a proxy', async t => {
+  const [infoHash, files] = ['01'.repeat(20), { [Buffer.alloc(20, 1).toString('latin1')]: { complete: 1 } }]
+  const trackers = [await FakeUdpTracker.start(t), await FakeHttpTracker.start(t, () => ({ files }))]
+  const proxy = await SocksProxy.start(t, { hosts })
+  for (const tracker of trackers) {
+    const client = createProxied(t, named(tracker.url), proxy.url, { infoHash })
+    client.scrape()
+    assert.strictEqual((await nextValue(client, 'scrape')).infoHash, infoHash)
+  }
 })
 
 test('clients with other proxies do not share WebSockets', async t => {
   const tracker = await FakeWebSocketTracker.start(t)
   const proxies = [await SocksProxy.start(t), await SocksProxy.start(t)]
-  const clients = [undefined, proxies[0].url, proxies[1].url, proxies[1].url].map(url => createProxied(t, tracker.url, url))
+  const urls = [undefined, proxies[0].url, proxies[1].url, proxies[1].url]
+  const clients = urls.map(url => createProxied(t, tracker.url, url))
   for (const client of clients) client.start()
   await Promise.all(clients.map(client => nextValue(client, 'update')))
   assert.strictEqual(tracker.sockets.length, 3)
@@ -221,11 +237,6 @@ test('what is no proxy is refused at once, without its password', () => {
     assert.throws(create, err => err.code === 'ERR_TRACKER_INVALID_OPTION' && !err.message.includes('secret'), JSON.stringify(proxyOpts))
   }
 })
-
-async function nextAssociation (proxy) {
-  await proxy.recorder.count('associated', 1)
-  return proxy.recorder.of('associated')[0]
-}
 
 async function listen (t, onConnection) {
   const sockets = new Set()

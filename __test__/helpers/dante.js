@@ -24,9 +24,10 @@ socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 command: connect udpassociate }
 socks pass { from: 0.0.0.0/0 to: 127.0.0.0/8 command: udpreply }
 `)
   // Its helpers are in its group, and outlive it if it is killed alone.
-  let child
-  t.after(() => endGroup(child?.pid))
-  child = start(t, 'danted', ['-f', config], { detached: true })
+  const group = {}
+  t.after(() => endGroup(group.pid))
+  const child = start(t, 'danted', ['-f', config], { detached: true })
+  group.pid = child.pid
   await until(child, async () => {
     const socket = net.connect(port, '127.0.0.1')
     await once(socket, 'connect')

@@ -45,7 +45,8 @@ class HttpProxy {
   #forward (req, res) {
     if (!this.#admit(req)) return res.writeHead(407).end()
     const { hostname, port, pathname, search } = new URL(req.url)
-    const target = http.get({ host: this.#resolve(hostname), port, path: pathname + search, headers: req.headers }, answer => {
+    const options = { host: this.#resolve(hostname), port, path: pathname + search, headers: req.headers }
+    const target = http.get(options, answer => {
       res.writeHead(answer.statusCode, answer.headers)
       answer.pipe(res)
     })

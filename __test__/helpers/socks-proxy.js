@@ -104,7 +104,7 @@ class SocksProxy {
       const at = isName ? 5 + message[4] : 8
       const host = isName ? message.toString('latin1', 5, at) : message.subarray(4, 8).join('.')
       const port = message.readUInt16BE(at)
-      this.server.emit('asked', { command: 'datagram', host, port, isName })
+      this.server.emit('asked', { command: 'datagram', host, port, isName, from })
       relay.send(message.subarray(at + 2), port, this.hosts[host] ?? host)
     })
     relay.bind(0, '127.0.0.1')
