@@ -6,15 +6,14 @@ const module = await import(entry)
 const Server = module.Server ?? module.default
 
 process.on('disconnect', () => process.exit())
-let seen = 0
 const filter = use === 'filter' ? (infoHash, params, cb) => cb(null) : undefined
 const server = new Server({ ...JSON.parse(options), filter })
 server.on('error', error => { throw error })
 if (use === 'listeners') {
   for (const event of ['start', 'stop', 'complete', 'update', 'pause']) {
-    server.on(event, (addr, params) => { if (params.info_hash !== undefined) seen++ })
+    server.on(event, (addr, params) => { server.last = params.info_hash })
   }
-  server.on('warning', () => { seen++ })
+  server.on('warning', err => { server.last = err })
 }
 server.listen(0, { http: '127.0.0.1', udp: '127.0.0.1', udp6: '::1' }, () => {
   process.send({ http: server.http.address().port, udp: server.udp.address().port })
