@@ -116,10 +116,8 @@ for (const [name, makeAgent] of Object.entries(AGENTS)) {
     const events = record(client, 'update', 'peer', 'warning')
     client.start({ left: 5 })
     await events.count('peer', 1)
-    const shown = ({ name: kind, args: [value] }) => [kind, value.complete ?? value.message ?? value]
-    assert.deepStrictEqual(events.log.map(shown), [
-      ['warning', 'slow'], ['update', 7], ['peer', '192.0.2.1:80']
-    ])
+    const log = events.log.map(({ name: kind, args: [value] }) => [kind, value.complete ?? value.message ?? value])
+    assert.deepStrictEqual(log, [['warning', 'slow'], ['update', 7], ['peer', '192.0.2.1:80']])
     const { headers, query } = tracker.requests[0]
     assert.deepStrictEqual([headers['user-agent'], query.left, query.event], ['Tester/1', '5', 'started'])
     assert.ok(query.info_hash.length >= 20)

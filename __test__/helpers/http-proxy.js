@@ -14,6 +14,7 @@ class HttpProxy {
     const proxy = new HttpProxy(opts)
     proxy.server.listen(0, '127.0.0.1')
     await once(proxy.server, 'listening')
+    proxy.port = proxy.server.address().port
     t.after(() => proxy.stop())
     return proxy
   }
@@ -30,7 +31,7 @@ class HttpProxy {
 
   get url () {
     const { user, password } = this.auth ?? {}
-    return `http://${user ? `${user}:${password}@` : ''}127.0.0.1:${this.server.address().port}`
+    return `http://${user ? `${user}:${password}@` : ''}127.0.0.1:${this.port}`
   }
 
   get requests () {
