@@ -9,6 +9,17 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A request over HTTP that JavaScript carries to the tracker, with an agent that only it can use. */
+export declare class NativeCarriedHttp {
+  constructor(request: NativeRequest)
+  /** What to get, one after the other; or why nothing can be asked. */
+  urls(): Array<string> | NativeClientError
+  /** Where a redirect leads, or why it is not followed. */
+  redirect(from: string, location: string): string | NativeClientError
+  /** What the bodies come to. */
+  reply(id: number, bodies: Array<Uint8Array>): NativeResult
+}
+
 /** The requests of one JavaScript thread; the engine below is the process's. */
 export declare class NativeClient {
   constructor(onResults: () => void)
@@ -113,6 +124,14 @@ export declare class NativeWebSockets {
   setTlsRoots(certificates: Array<string>): void
 }
 
+export declare function carrierLimits(): NativeCarrierLimits
+
+/** Throws if this is not the URL of a proxy. */
+export declare function checkProxy(url: string): void
+
+/** A complaint that a WebSocket tracker's message is, or what is wrong with it. */
+export declare function checkWebSocketMessage(message: string): NativeClientError | null
+
 /** An address in the form of Node's `server.address()`. */
 export interface NativeAddress {
   address: string
@@ -190,6 +209,13 @@ export interface NativeBound {
   udp4?: NativeAddress
   udp6?: NativeAddress
   noIpv6?: boolean
+}
+
+/** What those who carry requests themselves may take in. */
+export interface NativeCarrierLimits {
+  body: number
+  redirects: number
+  message: number
 }
 
 export interface NativeCause {
@@ -315,6 +341,8 @@ export interface NativeRequest {
   minIntervalMs?: number
   /** `both`, `ipv4`, `ipv6`; else IPv4 first. */
   families?: string
+  /** The URL of the one way to the tracker. */
+  proxy?: string
   announce?: NativeAnnounce
   /** 40 digits each. */
   scrape?: Array<string>
@@ -433,6 +461,8 @@ export interface NativeWebSocketTarget {
   url: string
   /** `ipv4`, `ipv6`; else IPv4 first. */
   families?: string
+  /** The URL of the one way to the tracker. */
+  proxy?: string
   /** 40 digits. */
   infoHash: string
   /** 40 digits. */

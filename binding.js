@@ -835,6 +835,10 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.NativeCarriedHttp = nativeBinding.NativeCarriedHttp
 module.exports.NativeClient = nativeBinding.NativeClient
 module.exports.NativeServer = nativeBinding.NativeServer
 module.exports.NativeWebSockets = nativeBinding.NativeWebSockets
+module.exports.carrierLimits = nativeBinding.carrierLimits
+module.exports.checkProxy = nativeBinding.checkProxy
+module.exports.checkWebSocketMessage = nativeBinding.checkWebSocketMessage

@@ -161,6 +161,11 @@ declare namespace Client {
      * answer over it. `both` announces over the two of them (BEP 7), and merges the answers into one.
      */
     families?: 'both' | 'ipv4' | 'ipv6' | undefined
+    /**
+     * The way to the trackers, if not the direct one: the URL of a proxy, or an object. What a proxy that is set cannot
+     * carry is not sent: that is a `warning`, `ERR_TRACKER_PROXY`. WebRTC between peers does not go through it.
+     */
+    proxyOpts?: string | URL | ProxyOptions | undefined
     /** The `RTCConfiguration` of WebRTC peers, such as `{ iceServers: [{ urls: 'stun:stun.example' }] }`. */
     rtcConfig?: object | undefined
     /**
@@ -170,6 +175,45 @@ declare namespace Client {
      * the program has installed one of them. With none, WebSocket trackers are a `warning`, `ERR_TRACKER_WEBRTC`.
      */
     wrtc?: false | object | (() => false | object | undefined) | undefined
+  }
+
+  /**
+   * Ways to trackers. Over HTTP and WebSocket an agent goes before the others; over UDP there are `socksProxy` and
+   * `url` alone.
+   */
+  export interface ProxyOptions {
+    /**
+     * A proxy for HTTP, UDP and WebSocket alike, which resolves the names of trackers:
+     * `socks5://user:password@host:port`. `http:` and `socks4:` carry no UDP. User and password are percent-encoded.
+     */
+    url?: string | URL | undefined
+    /** The same, as a URL or as options of the npm package `socks`. Before `url`. */
+    socksProxy?: string | URL | SocksProxyOptions | undefined
+    /**
+     * For `http:` and `ws:`: an `http.Agent`, such as one of the package `proxy-agent`, or for `http:` alone a dispatcher
+     * of undici that the global `fetch` takes.
+     */
+    httpAgent?: object | undefined
+    /** For `https:` and `wss:`, likewise. */
+    httpsAgent?: object | undefined
+  }
+
+  /** Options of the npm package `socks`; what else they have is not looked at. */
+  export interface SocksProxyOptions {
+    proxy: {
+      /** The proxy's name or address; `ipaddress` is the same. */
+      host?: string | undefined
+      ipaddress?: string | undefined
+      /** 1080 by default. */
+      port?: number | undefined
+      /** The version, 5 by default. The other one carries no UDP. */
+      type?: 4 | 5 | undefined
+      userId?: string | undefined
+      password?: string | undefined
+      /** As the first version of `socks` has them. */
+      authentication?: { username?: string | undefined, password?: string | undefined } | undefined
+    }
+    [key: string]: unknown
   }
 
   /** The torrent of the signature up to version 7. */
@@ -297,6 +341,7 @@ declare namespace Client {
     | 'ERR_TRACKER_INTERVAL'
     | 'ERR_TRACKER_NETWORK'
     | 'ERR_TRACKER_PEERS'
+    | 'ERR_TRACKER_PROXY'
     | 'ERR_TRACKER_REDIRECT'
     | 'ERR_TRACKER_REDIRECT_REFUSED'
     | 'ERR_TRACKER_REQUEST'
@@ -315,7 +360,10 @@ declare namespace Client {
   export interface TrackerError extends Error {
     /** Stable, for programs; the text is for people. */
     code: ClientErrorCode | (string & {})
-    /** With `ERR_TRACKER_NETWORK`: what failed below, in the shape of Node's system errors if it is one. */
+    /**
+     * With `ERR_TRACKER_NETWORK` and `ERR_TRACKER_PROXY`: what failed below, in the shape of Node's system errors if it is
+     * one.
+     */
     cause?: unknown
     /** With a refusal that says so (BEP 31): minutes until the tracker may be asked again; `Infinity` for never. */
     retryIn?: number

@@ -32,6 +32,7 @@ const client = new Client({
   rtcConfig: { iceServers: [] },
   wrtc: false,
   requestTimeout: 15_000,
+  proxyOpts: 'socks5://user:password@127.0.0.1:1080',
   minInterval: 1000
 })
 new Client({ infoHash: new Uint8Array(20), peerId: 'b'.repeat(40), announce: 'udp://127.0.0.1', port: 1 })

@@ -54,7 +54,7 @@ const dependents = once(async () => {
 
 /** Puts what would be published there, and the binary. */
 function install (folder) {
-  fs.rmSync(folder, { recursive: true })
+  fs.rmSync(folder, { recursive: true, force: true })
   const binaries = fs.readdirSync(ROOT).filter(name => name.endsWith('.node'))
   for (const name of ['package.json', ...ours.files, ...binaries]) {
     fs.cpSync(path.join(ROOT, name), path.join(folder, name), { recursive: true })

@@ -7,6 +7,9 @@ const GOALS = {
   ws: { times: 2, by: 'cpuRatio' }
 }
 
+/** How far ahead it has to stay with listeners on all events, or a filter. */
+const WITH_JAVASCRIPT = 3
+
 /** Passing on fewer offers than this share of the original's would be no speed. */
 const SAME_WORK = 0.98
 
@@ -17,6 +20,9 @@ function judge (transport, rows) {
   const baseline = rows.find(row => row.isBaseline)
   const faults = []
   if (baseline[by] < times) faults.push('too slow')
+  for (const { name, use, rate } of rows) {
+    if (use && rate.median < WITH_JAVASCRIPT * baseline.rate.median) faults.push(`${name}: too slow`)
+  }
   if (ours.dropped?.max > 0) faults.push('sockets were dropped')
   if (ours.offers?.median < SAME_WORK * baseline.offers?.median) faults.push('fewer offers were passed on')
   const measure = by === 'cpuRatio' ? 'by CPU' : 'by rate'

@@ -15,7 +15,8 @@ const ANNOUNCES = {
  * `all` are as in `Array.map`: `ratio` is how many times the first contender's rate is this one's.
  */
 function summarize ({ contender, runs }, index, all) {
-  const row = { name: contender.name, isBaseline: contender.isBaseline ?? false, options: contender.options, runs }
+  const { name, isBaseline = false, use, options } = contender
+  const row = { name, isBaseline, use, options, runs }
   for (const key of Object.keys(runs[0])) row[key] = spread(runs, key)
   if (index > 0) {
     row.ratio = spread(all[0].runs, 'rate').median / row.rate.median

@@ -10,9 +10,9 @@ const START_LIMIT_MS = 30_000
  * Starts a contender on a core: `{ pid, http, udp, failed, stop() }` with its ports on 127.0.0.1. `failed`
  * rejects when it ends before `stop` is called.
  */
-async function startTracker ({ name, entry, options }, core) {
-  const child = start(...onCore(core, process.execPath, [path.join(__dirname, 'serve.mjs'), entry, JSON.stringify(options)]),
-    { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+async function startTracker ({ name, entry, options, use = '' }, core) {
+  const serve = [path.join(__dirname, 'serve.mjs'), entry, JSON.stringify(options), use]
+  const child = start(...onCore(core, process.execPath, serve), { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
   let isStopped = false
   const failed = child.ended.then(how => {
     if (isStopped) return

@@ -54,6 +54,7 @@ class Client extends EventEmitter {
     this._minInterval = milliseconds(opts.minInterval)
     this._requestTimeout = milliseconds(opts.requestTimeout)
     this._families = opts.families
+    this._proxyOpts = opts.proxyOpts
     // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
     this._key = crypto.randomBytes(4).readUInt32BE()
     this._keyText = this._key.toString(16).padStart(8, '0').toUpperCase()

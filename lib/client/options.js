@@ -2,6 +2,7 @@
 
 const { trackerError } = require('../errors')
 const { bytes, toHex } = require('../hex')
+const { checkProxyOpts } = require('./proxies')
 
 const MAX_MS = 2 ** 31 - 1
 
@@ -43,10 +44,6 @@ exports.checkOptions = function checkOptions (opts) {
   for (const name of ['peerId', 'infoHash', 'announce', 'port']) {
     if (!opts[name]) throw missing(name)
   }
-  // Traffic that goes around a proxy is worse than none.
-  if (opts.proxyOpts) {
-    throw trackerError('Option `proxyOpts` is not supported in this version', 'ERR_TRACKER_NOT_SUPPORTED')
-  }
   checkId(opts.peerId, 'peerId')
   checkId(opts.infoHash, 'infoHash')
   const port = Number(opts.port)
@@ -60,6 +57,7 @@ exports.checkOptions = function checkOptions (opts) {
   if (opts.families !== undefined && !['both', 'ipv4', 'ipv6'].includes(opts.families)) {
     throw invalid('families', '\'both\', \'ipv4\' or \'ipv6\'')
   }
+  checkProxyOpts(opts.proxyOpts)
   for (const name of ['minInterval', 'requestTimeout']) {
     const value = opts[name]
     if (value === undefined) continue

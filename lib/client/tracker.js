@@ -4,6 +4,7 @@ const EventEmitter = require('node:events')
 
 const { emitSafely } = require('../emit')
 const engine = require('./engine')
+const proxies = require('./proxies')
 
 /** A stop sent with the destroy has this long to arrive, in milliseconds. */
 const DESTROY_TIMEOUT = 1000
@@ -82,14 +83,16 @@ class Tracker extends EventEmitter {
   #request (request, done) {
     const { client } = this
     client._useEngine()
+    const route = proxies.route(client._proxyOpts, this.announceUrl)
     const id = engine.submit({
       url: this.announceUrl,
       userAgent: client._userAgent,
       timeoutMs: client._requestTimeout,
       minIntervalMs: client._minInterval,
       families: client._families,
+      proxy: route.proxy,
       ...request
-    }, result => {
+    }, route, result => {
       this.#requests.delete(id)
       if (!this.destroyed) this.#report(result, done)
       if (this.#requests.size === 0) this.#whenIdle?.(null)

@@ -4,7 +4,9 @@ const debug = require('../debug')('websocket-tracker')
 const { emitSafely } = require('../emit')
 const { clientError, trackerError } = require('../errors')
 const { toHex } = require('../hex')
+const AgentSocket = require('./agent-socket')
 const Offers = require('./offers')
+const proxies = require('./proxies')
 const Replies = require('./replies')
 const socketPool = require('./socket-pool')
 const Tracker = require('./tracker')
@@ -36,7 +38,8 @@ const MAX_TEXT = 1024
  * A WebTorrent tracker.
  *
  * The parent need not be a `Client`: it has `infoHash`, `_infoHashBinary`, `_peerIdBinary`,
- * `_defaultAnnounceOpts()` and `emit(name, value)`, and perhaps `_rtcConfig` and `_wrtc`.
+ * `_defaultAnnounceOpts()` and `emit(name, value)`, and perhaps `_rtcConfig`, `_wrtc` and
+ * `_proxyOpts`.
  */
 class WebSocketTracker extends Tracker {
   #share = null
@@ -269,16 +272,23 @@ class WebSocketTracker extends Tracker {
       onDown: (err, retries) => this.#onDown(err, retries)
     }
     try {
-      this.#share = new SocketShare({
+      const { agents, problem, proxy } = proxies.route(client._proxyOpts, announceUrl)
+      if (problem !== undefined) throw problem
+      const target = {
         ...WebSocketTracker._timing,
         url: announceUrl,
         families: client._families,
+        proxy,
         infoHash: toHex(Buffer.from(client._infoHashBinary, 'latin1')),
         peerId: toHex(Buffer.from(client._peerIdBinary, 'latin1'))
-      }, listener)
+      }
+      this.#share = agents === undefined
+        ? new SocketShare(target, listener)
+        : new AgentSocket(target, agents[new URL(announceUrl).protocol], listener)
     } catch (err) {
-      // Not a URL that the engine can use.
-      process.nextTick(() => this.#warn(trackerError(err.message, 'ERR_TRACKER_URL')))
+      // Not a URL that the engine can use, or no way to it.
+      const code = err.code === 'ERR_TRACKER_PROXY' ? err.code : 'ERR_TRACKER_URL'
+      process.nextTick(() => this.#warn(trackerError(err.message, code)))
     }
   }
 

@@ -2,6 +2,7 @@
 
 const EventEmitter = require('node:events')
 
+const debug = require('../debug')('server')
 const { emitSafely } = require('../emit')
 const { trackerError, systemError } = require('../errors')
 const { toHex } = require('../hex')
@@ -70,6 +71,7 @@ class Server extends EventEmitter {
     this.#questions = new Questions(this, engine)
     engine.onLeft = (infoHash, peerId) => self.deref()?.#left(infoHash, peerId)
     this.#refresh()
+    if (debug.enabled) debug('new server: %o', { http: options.http, udp: options.udp, ws: options.ws })
   }
 
   /** The class of swarms, which programs replace. */
@@ -143,6 +145,7 @@ class Server extends EventEmitter {
    */
   close (cb = () => {}) {
     const state = this.#state
+    if (debug.enabled) debug('close')
     this.#state = 'closed'
     this.listening = false
     this.destroyed = true
@@ -277,6 +280,7 @@ class Server extends EventEmitter {
     this.udp4?._opened(bound.udp4)
     this.udp6?._opened(bound.udp6)
     this.listening = true
+    if (debug.enabled) debug('listening: %o', { http: this.http?.address(), udp: bound.udp4 ?? bound.udp6, node: this.#isNode })
     // Out of the promise, likewise.
     process.nextTick(() => {
       if (this.#state === 'open') emitSafely(this, 'listening')
@@ -328,6 +332,7 @@ class Server extends EventEmitter {
   #toNode () {
     if (this.#isNode || this.http === null || this.#state !== 'open') return
     this.#isNode = true
+    if (debug.enabled) debug('the program has handlers: Node listens for HTTP from now on')
     this.#serveByNode()
     this.http._takeOver(this._engine.native.handOver())
   }

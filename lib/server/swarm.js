@@ -1,5 +1,6 @@
 'use strict'
 
+const debug = require('../debug')('swarm')
 const SwarmPeers = require('./swarm-peers')
 const { engineOf } = require('./engine')
 
@@ -42,6 +43,7 @@ class Swarm {
   /** Takes an announce in: `cb(err, { complete, incomplete, peers })`. */
   announce (params, cb = () => {}) {
     const method = METHODS[params.event]
+    if (debug.enabled) debug('announce %o', { event: params.event, infoHash: this.infoHash, peer: params.addr ?? params.peer_id })
     if (method === undefined || !Object.hasOwn(METHODS, params.event)) return cb(new Error('invalid event'))
     const failure = this.#isWhole(method) ? this.#announceWhole(params, cb) : this.#announceInParts(method, params, cb)
     if (failure) cb(new Error(failure))

@@ -1,3 +1,4 @@
+mod carried;
 mod reply;
 mod request;
 mod shared;

@@ -7,7 +7,7 @@ use napi::{
 use napi_derive::napi;
 use tracker::{
     client::{
-        AnnounceParams, Families, RequestKind, TlsRoots, TrackerRequest, TrackerUrl,
+        AnnounceParams, Families, Proxy, RequestKind, TlsRoots, TrackerRequest, TrackerUrl,
         schedule::IntervalLimits,
     },
     types::{AnnounceEvent, InfoHash, PeerId},
@@ -24,6 +24,8 @@ pub struct NativeRequest {
     pub min_interval_ms: Option<f64>,
     /// `both`, `ipv4`, `ipv6`; else IPv4 first.
     pub families: Option<String>,
+    /// The URL of the one way to the tracker.
+    pub proxy: Option<String>,
     pub announce: Option<NativeAnnounce>,
     /// 40 digits each.
     pub scrape: Option<Vec<String>>,
@@ -77,6 +79,7 @@ impl NativeRequest {
             };
         }
         request.families = families(self.families.as_deref());
+        request.proxy = proxy(self.proxy.as_deref())?;
         Ok(request)
     }
 }
@@ -112,6 +115,12 @@ pub(super) fn families(name: Option<&str>) -> Families {
         Some("ipv6") => Families::Ipv6Only,
         _ => Families::Ipv4First,
     }
+}
+
+/// A proxy that is set and cannot be used must not count as none.
+pub(super) fn proxy(url: Option<&str>) -> Result<Option<Proxy>> {
+    url.map(|url| Proxy::parse(url).map_err(invalid))
+        .transpose()
 }
 
 /// A count of bytes; saturates, and what is no number is 0.

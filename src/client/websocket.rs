@@ -13,7 +13,7 @@ use tracker::client::{
 use super::{
     invalid,
     reply::NativeClientError,
-    request::{families, millis},
+    request::{families, millis, proxy},
     shared::{self, Shared},
 };
 use crate::doorbell::{Doorbell, doorbell, ring};
@@ -57,6 +57,8 @@ pub struct NativeWebSocketTarget {
     pub url: String,
     /// `ipv4`, `ipv6`; else IPv4 first.
     pub families: Option<String>,
+    /// The URL of the one way to the tracker.
+    pub proxy: Option<String>,
     /// 40 digits.
     pub info_hash: String,
     /// 40 digits.
@@ -253,6 +255,7 @@ impl NativeWebSocketTarget {
         Ok(WebSocketTarget {
             url: WebSocketUrl::parse(&self.url).map_err(invalid)?,
             tls_roots,
+            proxy: proxy(self.proxy.as_deref())?,
             families: families(self.families.as_deref()),
             timing: WebSocketTiming {
                 connect: time(self.connect_ms, default.connect),

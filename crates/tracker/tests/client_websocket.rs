@@ -111,6 +111,7 @@ fn target(url: &str) -> WebSocketTarget {
     WebSocketTarget {
         url: WebSocketUrl::parse(url).unwrap(),
         tls_roots: None,
+        proxy: None,
         families: Families::default(),
         timing: WebSocketTiming {
             reconnect_min: Duration::from_millis(20),

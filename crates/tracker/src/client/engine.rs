@@ -176,7 +176,11 @@ impl RequestHandle {
 
 impl Inner {
     async fn run(&self, request: &TrackerRequest) -> Outcome {
-        let families = request.families;
+        let families = match request.proxy {
+            // A name of which the proxy alone knows the addresses is asked once.
+            Some(_) => Families::Ipv4First,
+            None => request.families,
+        };
         match &request.kind {
             RequestKind::Announce(params) if families == Families::Both => {
                 let v4 = self.announce(request, params, &[Family::V4]);

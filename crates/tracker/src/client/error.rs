@@ -122,6 +122,14 @@ pub enum ClientError {
     /// A WebSocket frame or message that makes no sense.
     #[error("{0}")]
     WebSocketReply(websocket::ResponseError),
+    /// The way through the proxy failed, and there is no other. Nothing reached the tracker.
+    #[error("proxy failed: {cause} ({url})")]
+    Proxy {
+        /// The reason.
+        cause: Cause,
+        /// The announce URL.
+        url: String,
+    },
     /// An interval that is negative or absurd; the rest of the reply is used.
     #[error("tracker sent an invalid interval: {value} ({url})")]
     Interval {
@@ -186,6 +194,7 @@ impl ClientError {
             Self::HttpTimeout | Self::UdpTimeout { .. } | Self::WebSocketSilent { .. } => {
                 "ERR_TRACKER_TIMEOUT"
             }
+            Self::Proxy { .. } => "ERR_TRACKER_PROXY",
             Self::Interval { .. } => "ERR_TRACKER_INTERVAL",
             Self::Peers { .. } => "ERR_TRACKER_PEERS",
             Self::TlsRoots => "ERR_TRACKER_TLS_ROOTS",
@@ -206,7 +215,8 @@ impl ClientError {
             Self::Fetch(cause)
             | Self::Terminated(cause)
             | Self::Udp { cause, .. }
-            | Self::WebSocketConnect { cause, .. } => Some(cause),
+            | Self::WebSocketConnect { cause, .. }
+            | Self::Proxy { cause, .. } => Some(cause),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-use super::{address, schedule::IntervalLimits, tls::TlsRoots, url::TrackerUrl};
+use super::{address, proxy::Proxy, schedule::IntervalLimits, tls::TlsRoots, url::TrackerUrl};
 use crate::types::{AnnounceEvent, InfoHash, PeerId};
 
 /// The time that a request may take, from its turn to its answer; the original's.
@@ -23,6 +23,9 @@ pub struct TrackerRequest {
     /// The time budget: name resolution, connecting, TLS, the body and retransmissions, but not
     /// the wait for a turn. 15 s by default. A scrape that is split has it for each part.
     pub timeout: Duration,
+    /// The one way to the tracker, if set. Its name is the proxy's to resolve then, and `families`
+    /// says nothing.
+    pub proxy: Option<Proxy>,
     /// Over which of the tracker's addresses.
     pub families: Families,
     /// The range into which the intervals of the reply are forced.
@@ -38,6 +41,7 @@ impl TrackerRequest {
             user_agent: None,
             tls_roots: None,
             timeout: DEFAULT_TIMEOUT,
+            proxy: None,
             families: Families::default(),
             intervals: IntervalLimits::default(),
         }

@@ -306,7 +306,7 @@ fn random_seed(context: &Context) -> Result<u64, StartError> {
 /// A second descriptor of each listener.
 fn clone_all(sockets: &PortSockets) -> Result<(Vec<Socket>, Vec<Socket>), StartError> {
     let clone = |sockets: &[Socket]| -> Result<Vec<_>, StartError> {
-        let sockets = sockets.iter().map(|socket| socket.try_clone());
+        let sockets = sockets.iter().map(Socket::try_clone);
         sockets.collect::<io::Result<_>>().map_err(no_descriptor)
     };
     Ok((clone(&sockets.v4)?, clone(&sockets.v6)?))

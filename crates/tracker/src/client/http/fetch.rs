@@ -15,6 +15,7 @@ use super::pool::{Pool, Route};
 use crate::client::{
     error::ClientError,
     os_error::Cause,
+    proxy::Proxy,
     request::{ClientConfig, TrackerRequest},
     resolve::{Family, Resolver},
     url::Host,
@@ -52,10 +53,14 @@ impl Fetcher {
                 public_only,
             };
             let response = self.send(&hop, families).await?;
-            // An address that is not known is held for one on the internet, to be safe.
-            public_only |= response
-                .remote_addr()
-                .is_none_or(|addr| (self.config.is_public)(addr.ip()));
+            // An address that is not known is held for one on the internet, to be safe: so is a name
+            // that a proxy resolves.
+            public_only |= match request.proxy {
+                None => response
+                    .remote_addr()
+                    .is_none_or(|addr| (self.config.is_public)(addr.ip())),
+                Some(_) => !is_known_private(&url, self.config.is_public),
+            };
             match response.status() {
                 StatusCode::OK => return self.body(response, request).await,
                 StatusCode::MOVED_PERMANENTLY
@@ -66,13 +71,10 @@ impl Fetcher {
                     if response.headers().contains_key(LOCATION) =>
                 {
                     let location = response.headers().get(LOCATION);
-                    let next = location
+                    url = location
                         .and_then(|location| location.to_str().ok())
-                        .and_then(|location| url.join(location).ok())
-                        // A downgrade to http: is allowed, as in fetch.
-                        .filter(|next| matches!(next.scheme(), "http" | "https"))
+                        .and_then(|location| next_url(&url, location))
                         .ok_or_else(bad_redirect)?;
-                    url = next;
                 }
                 status => {
                     return Err(ClientError::Status {
@@ -93,13 +95,16 @@ impl Fetcher {
     ) -> Result<reqwest::Response, ClientError> {
         let host = Host::of(hop.url)
             .ok_or_else(|| ClientError::Fetch(Cause::text("the URL has no host")))?;
+        if let Some(proxy) = &hop.request.proxy {
+            return self.send_through(proxy, hop, &host).await;
+        }
         let addresses = self.addresses(hop, &host).await?;
         let mut error = None;
         for family in families {
             let Some(ip) = addresses.iter().find(|ip| Family::of(**ip) == *family) else {
                 continue;
             };
-            let route = Route {
+            let route = Route::Direct {
                 family: *family,
                 public_only: hop.public_only,
             };
@@ -126,6 +131,50 @@ impl Fetcher {
         }
         self.resolver.forget(&host);
         Err(error.unwrap_or_else(|| ClientError::Fetch(Cause::no_address(&host.to_string()))))
+    }
+
+    /// One hop by way of a proxy, to an address that it finds.
+    async fn send_through(
+        &self,
+        proxy: &Proxy,
+        hop: &Hop<'_>,
+        host: &Host,
+    ) -> Result<reqwest::Response, ClientError> {
+        let tracker = || hop.request.url.as_str().to_owned();
+        if hop.url.scheme() == "https" && hop.request.tls_roots.is_none() {
+            return Err(ClientError::TlsRoots);
+        }
+        // What can be judged is: the proxy may stand in the network whose router is meant.
+        if hop.public_only && is_known_private(hop.url, self.config.is_public) {
+            return Err(ClientError::RedirectRefused {
+                host: host.to_string(),
+                url: tracker(),
+            });
+        }
+        let route = Route::Proxied(proxy.clone());
+        let client = self.pool.client(route, hop.request.tls_roots.as_ref())?;
+        let sent = client
+            .get(hop.url.clone())
+            .header(USER_AGENT, hop.user_agent)
+            .send()
+            .await;
+        let refused = |cause| ClientError::Proxy {
+            cause,
+            url: tracker(),
+        };
+        match sent {
+            Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(
+                refused(Cause::text("the proxy refuses the user or password (407)")),
+            ),
+            Ok(response) => Ok(response),
+            Err(error) => Err(match fetch_error(&error, None) {
+                // TLS is the tracker's, all before it the proxy's.
+                ClientError::Fetch(cause) if error.is_connect() && !is_tls(&error) => {
+                    refused(cause)
+                }
+                error => error,
+            }),
+        }
     }
 
     /// The addresses of a hop. The connection's own look-up comes out of the same cache, through
@@ -188,6 +237,37 @@ struct Hop<'a> {
     url: &'a Url,
     user_agent: &'a HeaderValue,
     public_only: bool,
+}
+
+/// Where a redirect leads. A downgrade to http: is allowed, as in fetch.
+pub(super) fn next_url(url: &Url, location: &str) -> Option<Url> {
+    let next = url.join(location).ok()?;
+    matches!(next.scheme(), "http" | "https").then_some(next)
+}
+
+/// Whether a host is not on the internet, as far as can be told without a look-up.
+pub(super) fn is_known_private(url: &Url, is_public: fn(IpAddr) -> bool) -> bool {
+    match Host::of(url) {
+        Some(Host::Ip(ip)) => !is_public(ip),
+        Some(Host::Name(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => true,
+    }
+}
+
+/// Whether it is TLS that failed.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(error) = next {
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(|error| error.get_ref());
+        let in_io = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if in_io.is_some() || error.is::<rustls::Error>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn fetch_error(error: &reqwest::Error, addr: Option<SocketAddr>) -> ClientError {

@@ -1,5 +1,6 @@
 //! The HTTP transport (BEP 3, 7, 23, 24, 31, 48).
 
+mod carried;
 mod fetch;
 mod pool;
 mod read;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
+pub use self::carried::{CarriedHttp, MAX_BODY, MAX_REDIRECTS};
 use self::{fetch::Fetcher, pool::Pool};
 use super::{
     error::ClientError,
@@ -49,9 +51,7 @@ impl HttpTransport {
         params: &AnnounceParams,
         families: &[Family],
     ) -> Result<AnnounceReply, ClientError> {
-        let query = params.query.iter();
-        let query = query.map(|(key, value)| (key.as_slice(), value.as_slice()));
-        let url = append_query(request.url.as_str(), query);
+        let url = announce_url(request, params);
         let body = self.get(request, &url, families).await?;
         read::announce(&body, request)
     }
@@ -63,19 +63,10 @@ impl HttpTransport {
         info_hashes: &[InfoHash],
         families: &[Family],
     ) -> Result<ScrapeReply, ClientError> {
-        let Some(scrape_url) = scrape_url(request.url.as_str()) else {
-            let url = request.url.as_str().to_owned();
-            return Err(ClientError::ScrapeNotSupported { url });
-        };
         let mut whole = ScrapeReply::default();
-        for part in parts(info_hashes) {
-            let query = part.iter().map(|hash| (&b"info_hash"[..], &hash.0[..]));
-            let url = append_query(&scrape_url, query);
+        for url in scrape_urls(request, info_hashes)? {
             let body = self.get(request, &url, families).await?;
-            let reply = read::scrape(&body, request)?;
-            whole.rows.extend(reply.rows);
-            whole.min_request_interval = reply.min_request_interval;
-            whole.warning_message = whole.warning_message.or(reply.warning_message);
+            add(&mut whole, read::scrape(&body, request)?);
         }
         if whole.rows.is_empty() {
             return Err(ClientError::InvalidScrape);
@@ -98,6 +89,33 @@ impl HttpTransport {
             .await
             .unwrap_or(Err(ClientError::HttpTimeout))
     }
+}
+
+fn announce_url(request: &TrackerRequest, params: &AnnounceParams) -> String {
+    let query = params.query.iter();
+    let query = query.map(|(key, value)| (key.as_slice(), value.as_slice()));
+    append_query(request.url.as_str(), query)
+}
+
+fn scrape_urls(
+    request: &TrackerRequest,
+    info_hashes: &[InfoHash],
+) -> Result<Vec<String>, ClientError> {
+    let scrape_url =
+        scrape_url(request.url.as_str()).ok_or_else(|| ClientError::ScrapeNotSupported {
+            url: request.url.as_str().to_owned(),
+        })?;
+    let urls = parts(info_hashes).map(|part| {
+        let query = part.iter().map(|hash| (&b"info_hash"[..], &hash.0[..]));
+        append_query(&scrape_url, query)
+    });
+    Ok(urls.collect())
+}
+
+fn add(whole: &mut ScrapeReply, part: ScrapeReply) {
+    whole.rows.extend(part.rows);
+    whole.min_request_interval = part.min_request_interval;
+    whole.warning_message = whole.warning_message.take().or(part.warning_message);
 }
 
 /// No hashes at all is one request too: a full scrape.

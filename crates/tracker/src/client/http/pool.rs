@@ -1,4 +1,4 @@
-//! Connection pools: one per TLS setting, address family and kind of target.
+//! Connection pools: one per TLS setting, proxy, address family and kind of target.
 
 use std::{
     fmt,
@@ -16,14 +16,15 @@ use reqwest::{
 use crate::client::{
     error::ClientError,
     os_error::Cause,
+    proxy::Proxy,
     request::ClientConfig,
     resolve::{Family, Resolver},
     tls::{self, TlsRoots},
     url::Host,
 };
 
-/// Pools kept. A process has one set of roots, hence at most 8; more means that the caller makes
-/// roots anew for each request.
+/// Pools kept. A process has one set of roots, hence at most 8 and one per proxy; more means that
+/// the caller makes roots anew for each request.
 const MAX_POOLS: usize = 32;
 
 /// An idle connection is kept this long; trackers close theirs after a few seconds to minutes.
@@ -36,11 +37,15 @@ const MAX_IDLE_PER_HOST: usize = 8;
 const MAX_HEADERS: usize = 100;
 
 /// Which addresses a connection may go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) family: Family,
-    /// After a hop on the internet: nothing else any more.
-    pub(super) public_only: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Direct {
+        family: Family,
+        /// After a hop on the internet: nothing else any more.
+        public_only: bool,
+    },
+    /// To wherever the proxy leads; a name that it resolves has no address that we could judge.
+    Proxied(Proxy),
 }
 
 /// The pools in use.
@@ -87,7 +92,7 @@ impl Pool {
             // Requests under way keep theirs.
             pools.clear();
         }
-        let client = self.build(route, roots)?;
+        let client = self.build(&route, roots)?;
         pools.push(Entry {
             route,
             roots: roots.cloned(),
@@ -96,13 +101,14 @@ impl Pool {
         Ok(client)
     }
 
-    fn build(&self, route: Route, roots: Option<&TlsRoots>) -> Result<Client, ClientError> {
+    fn build(&self, route: &Route, roots: Option<&TlsRoots>) -> Result<Client, ClientError> {
         let tls = match roots {
             Some(roots) => roots.config(),
             None => tls::no_roots(),
         }
         .ok_or_else(|| ClientError::Fetch(Cause::text("TLS cannot be set up")))?;
-        Client::builder()
+        let broken = |error| ClientError::Fetch(Cause::of(&error, "connect", None));
+        let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
             // Proxies of the environment are not for us, as in the original.
             .no_proxy()
@@ -115,14 +121,17 @@ impl Pool {
             .dns_resolver(Arc::new(RouteResolver {
                 resolver: Arc::clone(&self.resolver),
                 is_public: self.config.is_public,
-                route,
-            }))
-            .build()
-            .map_err(|error| ClientError::Fetch(Cause::of(&error, "connect", None)))
+                route: route.clone(),
+            }));
+        if let Route::Proxied(proxy) = route {
+            builder = builder.proxy(proxy.for_reqwest().map_err(broken)?);
+        }
+        builder.build().map_err(broken)
     }
 }
 
-/// Only the addresses of a route. Addresses in URLs do not come through here: the fetcher looks
+/// Only the addresses of a route; behind a proxy those of the proxy, the one name that is resolved
+/// here. Addresses in URLs do not come through here: the fetcher looks
 /// at those itself.
 struct RouteResolver {
     resolver: Arc<Resolver>,
@@ -133,9 +142,8 @@ struct RouteResolver {
 impl Resolve for RouteResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = Arc::clone(&self.resolver);
-        let Self {
-            is_public, route, ..
-        } = *self;
+        let is_public = self.is_public;
+        let route = self.route.clone();
         Box::pin(async move {
             let host = Host::Name(name.as_str().to_ascii_lowercase());
             let addresses: Vec<_> = resolver
@@ -143,8 +151,13 @@ impl Resolve for RouteResolver {
                 .await?
                 .iter()
                 .copied()
-                .filter(|ip| Family::of(*ip) == route.family)
-                .filter(|ip| !route.public_only || is_public(*ip))
+                .filter(|ip| match route {
+                    Route::Direct {
+                        family,
+                        public_only,
+                    } => Family::of(*ip) == family && (!public_only || is_public(*ip)),
+                    Route::Proxied(_) => true,
+                })
                 .map(|ip| SocketAddr::new(ip, 0))
                 .collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -18,7 +17,10 @@ use super::{
     exchange::{Exchange, Reply, exchange},
     socket::{Action, Socket},
 };
-use crate::protocol::udp::{Response, parse_response, write_connect_request};
+use crate::{
+    client::proxy::socks5::Target,
+    protocol::udp::{Response, parse_response, write_connect_request},
+};
 
 /// A client may use an id for a minute after it has received it (BEP 15).
 const LIFE: Duration = Duration::from_secs(60);
@@ -42,7 +44,7 @@ pub(super) struct Connection {
 pub(super) struct Connections {
     handle: Handle,
     socket: Socket,
-    trackers: Mutex<HashMap<SocketAddr, State>>,
+    trackers: Mutex<HashMap<Target, State>>,
 }
 
 type Outcome = Result<Connection, Fail>;
@@ -74,7 +76,7 @@ impl Connections {
     ///
     /// Whoever comes while a connect is under way waits for that one. If it runs out of its time
     /// before the waiting one has, another is made.
-    pub(super) async fn get(self: &Arc<Self>, tracker: SocketAddr, deadline: Instant) -> Outcome {
+    pub(super) async fn get(self: &Arc<Self>, tracker: &Target, deadline: Instant) -> Outcome {
         loop {
             let mut outcome = match self.look(tracker, deadline) {
                 Look::Use(connection) => return Ok(connection),
@@ -98,18 +100,18 @@ impl Connections {
     }
 
     /// Gives up an id that the tracker did not like, unless a newer one has taken its place.
-    pub(super) fn forget(&self, tracker: SocketAddr, id: u64) {
+    pub(super) fn forget(&self, tracker: &Target, id: u64) {
         let mut trackers = self.trackers();
-        if matches!(trackers.get(&tracker), Some(State::Connected(known)) if known.id == id) {
-            trackers.remove(&tracker);
+        if matches!(trackers.get(tracker), Some(State::Connected(known)) if known.id == id) {
+            trackers.remove(tracker);
         }
     }
 
     /// The id, or the connect under way, which is begun if there is none.
-    fn look(self: &Arc<Self>, tracker: SocketAddr, deadline: Instant) -> Look {
+    fn look(self: &Arc<Self>, tracker: &Target, deadline: Instant) -> Look {
         let now = Instant::now();
         let mut trackers = self.trackers();
-        match trackers.get(&tracker) {
+        match trackers.get(tracker) {
             Some(State::Connected(connection)) if connection.good_until > now => {
                 return Look::Use(Connection {
                     reused: true,
@@ -131,14 +133,15 @@ impl Connections {
         }
         let (sender, outcome) = watch::channel(None);
         let sender = Arc::new(sender);
-        trackers.insert(tracker, State::Connecting(Arc::downgrade(&sender)));
+        trackers.insert(tracker.clone(), State::Connecting(Arc::downgrade(&sender)));
         drop(trackers);
+        let tracker = tracker.clone();
         let connections = Arc::clone(self);
         self.handle.spawn(async move {
             tokio::select! {
                 // Nobody waits any longer.
                 () = sender.closed() => {}
-                outcome = connect(&connections.socket, tracker, deadline) => {
+                outcome = connect(&connections.socket, &tracker, deadline) => {
                     connections.settle(tracker, &sender, outcome);
                 }
             }
@@ -148,7 +151,7 @@ impl Connections {
 
     fn settle(
         &self,
-        tracker: SocketAddr,
+        tracker: Target,
         sender: &Arc<watch::Sender<Option<Outcome>>>,
         outcome: Outcome,
     ) {
@@ -165,12 +168,12 @@ impl Connections {
         sender.send_replace(Some(outcome));
     }
 
-    fn trackers(&self) -> MutexGuard<'_, HashMap<SocketAddr, State>> {
+    fn trackers(&self) -> MutexGuard<'_, HashMap<Target, State>> {
         self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn connect(socket: &Socket, tracker: SocketAddr, deadline: Instant) -> Outcome {
+async fn connect(socket: &Socket, tracker: &Target, deadline: Instant) -> Outcome {
     let mut packet = Vec::with_capacity(16);
     let reply = exchange(
         Exchange {
@@ -187,10 +190,10 @@ async fn connect(socket: &Socket, tracker: SocketAddr, deadline: Instant) -> Out
         },
     )
     .await?;
-    let Reply::Packet(packet) = reply else {
+    let Reply::Answer(answer) = reply else {
         return Err(Fail::Silence(None));
     };
-    match parse_response(&packet) {
+    match parse_response(&answer.packet) {
         Ok(Response::Connect { connection_id, .. }) => Ok(Connection {
             id: connection_id,
             good_until: Instant::now() + LIFE,

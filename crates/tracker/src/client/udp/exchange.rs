@@ -1,19 +1,17 @@
 //! One packet and its answer, sent again until there is one (BEP 15).
 
-use std::net::SocketAddr;
-
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Fail,
-    socket::{Action, Socket},
+    socket::{Action, Answer, Socket},
 };
-use crate::client::{os_error::Cause, schedule::retransmissions};
+use crate::client::{proxy::socks5::Target, schedule::retransmissions};
 
 /// What is sent to whom, and for how long.
 pub(super) struct Exchange<'a> {
     pub(super) socket: &'a Socket,
-    pub(super) tracker: SocketAddr,
+    pub(super) tracker: &'a Target,
     pub(super) action: Action,
     pub(super) deadline: Instant,
     /// When the connection id in the packet ends: no retransmission after it.
@@ -22,7 +20,7 @@ pub(super) struct Exchange<'a> {
 
 pub(super) enum Reply {
     /// An answer of the wanted kind, or an error packet.
-    Packet(Vec<u8>),
+    Answer(Answer),
     /// The connection id ended before there was an answer.
     IdEnded,
 }
@@ -40,7 +38,7 @@ pub(super) async fn exchange(
         deadline,
         good_until,
     } = exchange;
-    let mut ticket = socket.wait_for(action, tracker);
+    let mut ticket = socket.wait_for(action, tracker.clone());
     let packet = write(ticket.transaction_id());
     let start = Instant::now();
     let budget = deadline.saturating_duration_since(start);
@@ -51,12 +49,12 @@ pub(super) async fn exchange(
         if good_until.is_some_and(|good_until| Instant::now() >= good_until) {
             return Ok(Reply::IdEnded);
         }
-        if let Err(error) = socket.send(&packet, tracker).await {
-            return Err(Fail::Send(Cause::io(&error, "send", Some(tracker))));
+        if let Err(cause) = socket.send(&packet, tracker).await {
+            return Err(Fail::Send(cause));
         }
         match timeout_at(end, ticket.answer()).await {
-            Ok(Some(packet)) => return Ok(Reply::Packet(packet)),
-            Ok(None) => return Err(Fail::Silence(None)),
+            Ok(Some(answer)) => return Ok(Reply::Answer(answer)),
+            Ok(None) => return Err(Fail::Lost),
             Err(_) => {}
         }
     }

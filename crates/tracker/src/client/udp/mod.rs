@@ -1,5 +1,6 @@
 //! The UDP transport (BEP 15, BEP 41).
 
+mod associations;
 mod connections;
 mod exchange;
 mod socket;
@@ -14,13 +15,15 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use self::{
+    associations::Associations,
     connections::{Connection, Connections},
     exchange::{Exchange, Reply, exchange},
-    socket::{Action, Socket},
+    socket::{Action, Answer, Socket},
 };
 use super::{
     error::{ClientError, Failure, bounded_text},
     os_error::Cause,
+    proxy::{Proxy, socks5::Target},
     reply::{AnnounceReply, Peer, ScrapeRow},
     request::{AnnounceParams, ClientConfig, TrackerRequest},
     resolve::{Family, Resolver},
@@ -42,6 +45,9 @@ use crate::{
 /// The share of the budget that IPv4 gets when IPv6 is to be tried after it, in tenths.
 const FIRST_FAMILY_TENTHS: u32 = 6;
 
+/// Relays that a request may lose before it is given up.
+const MAX_LOST: usize = 2;
+
 /// The shared sockets, bound at the first use of their family.
 pub(super) struct UdpTransport {
     handle: Handle,
@@ -49,6 +55,7 @@ pub(super) struct UdpTransport {
     turns: Slots,
     v4: Mutex<Option<Arc<Connections>>>,
     v6: Mutex<Option<Arc<Connections>>>,
+    relays: Associations,
 }
 
 /// Why there is no answer.
@@ -60,6 +67,8 @@ pub(super) enum Fail {
     Refused(Vec<u8>),
     /// The system did not send.
     Send(Cause),
+    /// The socket has ended: a proxy's relay.
+    Lost,
 }
 
 /// What is sent to a tracker once there is a connection id.
@@ -71,9 +80,15 @@ enum Ask<'a> {
 
 impl UdpTransport {
     pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, config: &ClientConfig) -> Self {
+        let relays = Associations::new(
+            handle.clone(),
+            Arc::clone(&resolver),
+            config.connect_timeout,
+        );
         Self {
             handle,
             resolver,
+            relays,
             turns: Slots::new(config.udp_total, config.udp_per_host),
             v4: Mutex::default(),
             v6: Mutex::default(),
@@ -89,8 +104,8 @@ impl UdpTransport {
     ) -> Result<AnnounceReply, ClientError> {
         let what = params.event.wire_name().unwrap_or("update");
         let ask = Ask::Announce(params, &url.path_and_query);
-        let (packet, family) = self.ask(request, url, ask, what, families).await?;
-        match parse_response(&packet) {
+        let answer = self.ask(request, url, ask, what, families).await?;
+        match parse_response(&answer.packet) {
             Ok(Response::Announce {
                 interval,
                 leechers,
@@ -103,7 +118,7 @@ impl UdpTransport {
                     leechers,
                     seeders,
                 };
-                Ok(announce_reply(request, &head, peers, family))
+                Ok(announce_reply(request, &head, peers, answer.family))
             }
             _ => Err(unexpected(request)),
         }
@@ -119,8 +134,8 @@ impl UdpTransport {
         let mut rows = Vec::with_capacity(info_hashes.len());
         for part in info_hashes.chunks(MAX_SCRAPE_HASHES) {
             let ask = Ask::Scrape(part);
-            let (packet, _) = self.ask(request, url, ask, "scrape", families).await?;
-            let Ok(Response::Scrape { rows: answer, .. }) = parse_response(&packet) else {
+            let answer = self.ask(request, url, ask, "scrape", families).await?;
+            let Ok(Response::Scrape { rows: answer, .. }) = parse_response(&answer.packet) else {
                 return Err(unexpected(request));
             };
             // Rows have no names, they come in the order of the request; some may be missing.
@@ -139,7 +154,7 @@ impl UdpTransport {
         Ok(rows)
     }
 
-    /// Asks over one family after the other. Returns the answer and the family it came over.
+    /// Asks over one family after the other, or by way of the proxy.
     async fn ask(
         &self,
         request: &TrackerRequest,
@@ -147,7 +162,10 @@ impl UdpTransport {
         ask: Ask<'_>,
         what: &'static str,
         families: &[Family],
-    ) -> Result<(Vec<u8>, Family), ClientError> {
+    ) -> Result<Answer, ClientError> {
+        if let Some(proxy) = &request.proxy {
+            return self.ask_through(proxy, request, url, ask, what).await;
+        }
         let text = || request.url.as_str().to_owned();
         let timed_out = || ClientError::UdpTimeout { what, url: text() };
         let udp = |cause| ClientError::Udp { cause, url: text() };
@@ -172,26 +190,25 @@ impl UdpTransport {
         let mut error = None;
         let mut queued = Duration::ZERO;
         for (index, tracker) in targets.iter().enumerate() {
-            let family = Family::of(tracker.ip());
             let until = if index + 1 < targets.len() {
                 Instant::now() + request.timeout * FIRST_FAMILY_TENTHS / 10
             } else {
                 deadline + queued
             };
-            let fail = match self.ask_at(*tracker, ask, until, &mut queued).await {
-                Ok(packet) => return Ok((packet, family)),
-                Err(fail) => fail,
-            };
-            let failed = match fail {
-                Fail::Refused(message) => {
-                    return Err(ClientError::Failure(Box::new(Failure {
-                        reason: bounded_text(&message),
-                        ..Failure::default()
-                    })));
+            let asked = match self.connections(Family::of(tracker.ip())) {
+                Ok(connections) => {
+                    let tracker = Target::from(*tracker);
+                    let ask = self.ask_at(&connections, &tracker, ask, until, &mut queued);
+                    ask.await
                 }
-                Fail::Silence(Some(fault)) => ClientError::UdpReply { fault, url: text() },
-                Fail::Silence(None) => timed_out(),
-                Fail::Send(cause) => udp(cause),
+                Err(error) => Err(Fail::Send(Cause::io(&error, "bind", None))),
+            };
+            let failed = match asked {
+                Ok(answer) => return Ok(answer),
+                Err(Fail::Refused(message)) => return Err(refused(&message)),
+                Err(Fail::Silence(Some(fault))) => ClientError::UdpReply { fault, url: text() },
+                Err(Fail::Silence(None) | Fail::Lost) => timed_out(),
+                Err(Fail::Send(cause)) => udp(cause),
             };
             // The preferred family's error tells more than that the other does not work either.
             error.get_or_insert(failed);
@@ -200,23 +217,64 @@ impl UdpTransport {
         Err(error.unwrap_or_else(|| udp(Cause::no_address(&url.host.to_string()))))
     }
 
+    /// Asks by way of a proxy's relay, or not at all. A name is the proxy's to resolve.
+    async fn ask_through(
+        &self,
+        proxy: &Proxy,
+        request: &TrackerRequest,
+        url: &UdpUrl,
+        ask: Ask<'_>,
+        what: &'static str,
+    ) -> Result<Answer, ClientError> {
+        let text = || request.url.as_str().to_owned();
+        let failed = |cause| ClientError::Proxy { cause, url: text() };
+        let deadline = Instant::now() + request.timeout;
+        let tracker = Target {
+            host: url.host.clone(),
+            port: url.port,
+        };
+        let mut queued = Duration::ZERO;
+        for _ in 0..=MAX_LOST {
+            let until = deadline + queued;
+            let connections = tokio::time::timeout_at(until, self.relays.get(proxy))
+                .await
+                .map_err(|_| failed(Cause::text("the proxy does not answer")))?
+                .map_err(failed)?;
+            let ask = self.ask_at(&connections, &tracker, ask, until, &mut queued);
+            match ask.await {
+                Ok(answer) => return Ok(answer),
+                Err(Fail::Lost) => {}
+                Err(Fail::Refused(message)) => return Err(refused(&message)),
+                Err(Fail::Silence(Some(fault))) => {
+                    return Err(ClientError::UdpReply { fault, url: text() });
+                }
+                Err(Fail::Silence(None)) => {
+                    return Err(ClientError::UdpTimeout { what, url: text() });
+                }
+                Err(Fail::Send(cause)) => return Err(failed(cause)),
+            }
+        }
+        Err(failed(Cause::text("the proxy ended the connection")))
+    }
+
     /// Asks at one address: connects if need be, and starts over once after an error packet that
     /// may be about the connection id, or as often as time allows when the id has ended.
     async fn ask_at(
         &self,
-        tracker: SocketAddr,
+        connections: &Arc<Connections>,
+        tracker: &Target,
         ask: Ask<'_>,
         mut deadline: Instant,
         queued: &mut Duration,
-    ) -> Result<Vec<u8>, Fail> {
-        let connections = self
-            .connections(Family::of(tracker.ip()))
-            .map_err(|error| Fail::Send(Cause::io(&error, "bind", None)))?;
+    ) -> Result<Answer, Fail> {
         let mut started_over = false;
         loop {
             let first = connections.get(tracker, deadline).await?;
             let asked = Instant::now();
-            let _turn = self.turns.acquire(&tracker.to_string()).await;
+            let _turn = self
+                .turns
+                .acquire(&format!("{} {}", tracker.host, tracker.port))
+                .await;
             // The wait for a turn is not the tracker's fault. The id may have ended meanwhile.
             let waited = asked.elapsed();
             deadline += waited;
@@ -237,11 +295,11 @@ impl UdpTransport {
                 packet,
             )
             .await?;
-            let Reply::Packet(packet) = reply else {
+            let Reply::Answer(answer) = reply else {
                 continue;
             };
-            let Ok(Response::Error { message, .. }) = parse_response(&packet) else {
-                return Ok(packet);
+            let Ok(Response::Error { message, .. }) = parse_response(&answer.packet) else {
+                return Ok(answer);
             };
             connections.forget(tracker, connection.id);
             if started_over || !may_be_about_id(message, connection) {
@@ -265,6 +323,13 @@ impl UdpTransport {
         *slot = Some(Arc::clone(&connections));
         Ok(connections)
     }
+}
+
+fn refused(message: &[u8]) -> ClientError {
+    ClientError::Failure(Box::new(Failure {
+        reason: bounded_text(message),
+        ..Failure::default()
+    }))
 }
 
 /// An id that this request has just been given is good: then an error means what it says, unless

@@ -1,4 +1,4 @@
-//! One UDP socket for all trackers of an address family.
+//! One UDP socket for all trackers of an address family, or of a proxy.
 
 use std::{
     collections::HashMap,
@@ -9,10 +9,21 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
-use tokio::{net::UdpSocket, runtime::Handle, sync::oneshot, task::AbortHandle};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpStream, UdpSocket},
+    runtime::Handle,
+    sync::oneshot,
+    task::AbortHandle,
+};
 
 use crate::{
-    client::resolve::Family,
+    client::{
+        os_error::Cause,
+        proxy::socks5::{Target, unwrap, wrap},
+        resolve::Family,
+        url::Host,
+    },
     protocol::udp::{Response, ResponseError, parse_response},
 };
 
@@ -42,14 +53,38 @@ pub(super) struct Socket {
 
 struct Shared {
     io: UdpSocket,
-    waiting: Mutex<HashMap<u32, Waiting>>,
+    path: Path,
+    waiting: Mutex<Waiters>,
+}
+
+/// How packets get to trackers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    Direct,
+    /// To a proxy's relay, which the socket is connected to: the system drops all other packets.
+    Relay,
+}
+
+#[derive(Default)]
+struct Waiters {
+    all: HashMap<u32, Waiting>,
+    /// The relay is gone: nothing will come any more.
+    ended: bool,
+}
+
+/// What a tracker sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) packet: Vec<u8>,
+    /// Of the address that it came from, which decides about the peers in it.
+    pub(super) family: Family,
 }
 
 /// A request that waits for its answer.
 struct Waiting {
-    from: SocketAddr,
+    from: Target,
     action: Action,
-    answer: oneshot::Sender<Vec<u8>>,
+    answer: oneshot::Sender<Answer>,
     /// What was wrong with the last packet that had the right source and transaction id. It does
     /// not end the wait: a late duplicate of another answer must not.
     fault: Option<ResponseError>,
@@ -59,34 +94,46 @@ struct Waiting {
 pub(super) struct Ticket {
     shared: Arc<Shared>,
     transaction_id: u32,
-    answer: oneshot::Receiver<Vec<u8>>,
+    answer: oneshot::Receiver<Answer>,
 }
 
 impl Socket {
     /// Binds a socket and starts to receive. Must be called inside the runtime.
     pub(super) fn bind(family: Family, handle: &Handle) -> io::Result<Self> {
-        let (domain, any) = match family {
-            Family::V4 => (Domain::IPV4, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
-            Family::V6 => (Domain::IPV6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
-        };
-        let socket = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-        if family == Family::V6 {
-            socket.set_only_v6(true)?;
-        }
-        // Refused by some sandboxes; the default will do.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-        socket.set_nonblocking(true)?;
-        socket.bind(&SocketAddr::new(any, 0).into())?;
-        let shared = Arc::new(Shared {
-            io: UdpSocket::from_std(socket.into())?,
-            waiting: Mutex::default(),
-        });
+        let shared = Shared::new(raw_socket(family)?, Path::Direct)?;
         let receiver = handle.spawn(receive(Arc::clone(&shared))).abort_handle();
         Ok(Self { shared, receiver })
     }
 
+    /// A socket to a proxy's relay, which ends with the connection that asked for it (RFC 1928).
+    pub(super) fn relayed(
+        relay: SocketAddr,
+        mut control: TcpStream,
+        handle: &Handle,
+    ) -> io::Result<Self> {
+        let socket = raw_socket(Family::of(relay.ip()))?;
+        socket.connect(&relay.into())?;
+        let shared = Shared::new(socket, Path::Relay)?;
+        let receiving = Arc::clone(&shared);
+        let receiver = handle.spawn(async move {
+            tokio::select! {
+                () = receive(Arc::clone(&receiving)) => {}
+                // The proxy has nothing to say there: whatever comes is the end.
+                _ = control.read_u8() => {}
+            }
+            receiving.end();
+        });
+        let receiver = receiver.abort_handle();
+        Ok(Self { shared, receiver })
+    }
+
+    /// Whether the relay is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.shared.waiting().ended
+    }
+
     /// Takes a place among the waiting, under a random transaction id.
-    pub(super) fn wait_for(&self, action: Action, from: SocketAddr) -> Ticket {
+    pub(super) fn wait_for(&self, action: Action, from: Target) -> Ticket {
         let (sender, answer) = oneshot::channel();
         let waiting = Waiting {
             from,
@@ -94,15 +141,18 @@ impl Socket {
             answer: sender,
             fault: None,
         };
-        let mut all = self.shared.waiting();
+        let mut waiters = self.shared.waiting();
         let transaction_id = loop {
             let id = random_u32();
-            if !all.contains_key(&id) {
+            if !waiters.all.contains_key(&id) {
                 break id;
             }
         };
-        all.insert(transaction_id, waiting);
-        drop(all);
+        // Else the ticket learns at once that there will be no answer.
+        if !waiters.ended {
+            waiters.all.insert(transaction_id, waiting);
+        }
+        drop(waiters);
         Ticket {
             shared: Arc::clone(&self.shared),
             transaction_id,
@@ -111,14 +161,25 @@ impl Socket {
     }
 
     /// Sends a packet. An error is this packet's own.
-    pub(super) async fn send(&self, packet: &[u8], to: SocketAddr) -> io::Result<()> {
-        match self.shared.io.send_to(packet, to).await {
+    pub(super) async fn send(&self, packet: &[u8], to: &Target) -> Result<(), Cause> {
+        let addr = match (self.shared.path, &to.host) {
+            (Path::Relay, _) => None,
+            (Path::Direct, Host::Ip(ip)) => Some(SocketAddr::new(*ip, to.port)),
+            // It never is: only a proxy takes names.
+            (Path::Direct, Host::Name(name)) => return Err(Cause::no_address(name)),
+        };
+        let wrapped = match addr {
+            Some(_) => None,
+            None => Some(wrap(packet, to)?),
+        };
+        let packet = wrapped.as_deref().unwrap_or(packet);
+        let sent = match self.shared.send(packet, addr).await {
             // Some systems report here that an earlier packet, to anyone, met a closed port.
-            Err(error) if is_of_another(&error) => {
-                self.shared.io.send_to(packet, to).await.map(drop)
-            }
-            sent => sent.map(drop),
-        }
+            Err(error) if is_of_another(&error) => self.shared.send(packet, addr).await,
+            sent => sent,
+        };
+        sent.map(drop)
+            .map_err(|error| Cause::io(&error, "send", addr))
     }
 }
 
@@ -134,30 +195,63 @@ impl Ticket {
     }
 
     /// The answer; `None` if the socket has ended. May be dropped and called again.
-    pub(super) async fn answer(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn answer(&mut self) -> Option<Answer> {
         (&mut self.answer).await.ok()
     }
 
     /// What was wrong with the last packet that came instead of the answer.
     pub(super) fn fault(&self) -> Option<ResponseError> {
-        self.shared.waiting().get(&self.transaction_id)?.fault
+        self.shared.waiting().all.get(&self.transaction_id)?.fault
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.shared.waiting().remove(&self.transaction_id);
+        self.shared.waiting().all.remove(&self.transaction_id);
     }
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u32, Waiting>> {
+    fn new(socket: RawSocket, path: Path) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            io: UdpSocket::from_std(socket.into())?,
+            path,
+            waiting: Mutex::default(),
+        }))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiters> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(&self, packet: &[u8], addr: Option<SocketAddr>) -> io::Result<usize> {
+        match addr {
+            Some(addr) => self.io.send_to(packet, addr).await,
+            None => self.io.send(packet).await,
+        }
+    }
+
+    /// Tells all who wait that there will be no answers.
+    fn end(&self) {
+        let mut waiters = self.waiting();
+        waiters.ended = true;
+        waiters.all.clear();
+    }
+
+    fn received(&self, datagram: &[u8], from: SocketAddr) {
+        match self.path {
+            Path::Direct => self.deliver(datagram, &from.into()),
+            Path::Relay => {
+                if let Some((from, packet)) = unwrap(datagram) {
+                    self.deliver(packet, &from);
+                }
+            }
+        }
     }
 
     /// Hands a packet to the one who waits for it. All others are ignored: a stranger's packet
     /// must not end a request.
-    fn deliver(&self, packet: &[u8], from: SocketAddr) {
+    fn deliver(&self, packet: &[u8], from: &Target) {
         let Some((_, &[a, b, c, d])) = packet
             .first_chunk::<8>()
             .and_then(|head| head.split_first_chunk::<4>())
@@ -166,24 +260,55 @@ impl Shared {
             return;
         };
         let transaction_id = u32::from_be_bytes([a, b, c, d]);
-        let mut all = self.waiting();
-        let Some(waiting) = all.get_mut(&transaction_id) else {
+        let mut waiters = self.waiting();
+        let Some(waiting) = waiters.all.get_mut(&transaction_id) else {
             return;
         };
-        // Ports and addresses only: the scope and flow of an IPv6 address are local matters.
-        if (waiting.from.ip(), waiting.from.port()) != (from.ip(), from.port()) {
+        if !is_from(&waiting.from, from) {
             return;
         }
+        let family = match (&from.host, &waiting.from.host) {
+            (Host::Ip(ip), _) | (_, Host::Ip(ip)) => Family::of(*ip),
+            _ => Family::V4,
+        };
         match fault(packet, waiting.action) {
             Some(fault) => waiting.fault = Some(fault),
             None => {
-                if let Some(waiting) = all.remove(&transaction_id) {
+                if let Some(waiting) = waiters.all.remove(&transaction_id) {
+                    let packet = packet.to_vec();
                     // The one who waited may have just left.
-                    let _ = waiting.answer.send(packet.to_vec());
+                    let _ = waiting.answer.send(Answer { packet, family });
                 }
             }
         }
     }
+}
+
+fn raw_socket(family: Family) -> io::Result<RawSocket> {
+    let (domain, any) = match family {
+        Family::V4 => (Domain::IPV4, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+        Family::V6 => (Domain::IPV6, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
+    };
+    let socket = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if family == Family::V6 {
+        socket.set_only_v6(true)?;
+    }
+    // Refused by some sandboxes; the default will do.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    Ok(socket)
+}
+
+/// Whether a packet comes from the one who was asked. Of a name only a proxy knows the addresses:
+/// then the port, and the transaction id, have to do.
+fn is_from(asked: &Target, from: &Target) -> bool {
+    asked.port == from.port
+        && match (&asked.host, &from.host) {
+            (Host::Name(asked), Host::Name(from)) => asked == from,
+            (Host::Name(_), Host::Ip(_)) => true,
+            (asked, from) => asked == from,
+        }
 }
 
 /// Why a packet is no answer to a request of this kind.
@@ -207,7 +332,7 @@ async fn receive(shared: Arc<Shared>) {
         match shared.io.recv_from(&mut packet).await {
             Ok((len, from)) => {
                 if let Some(packet) = packet.get(..len) {
-                    shared.deliver(packet, from);
+                    shared.received(packet, from);
                 }
             }
             Err(error) if is_of_another(&error) => {}

@@ -18,6 +18,7 @@ use super::{MAX_MESSAGE, WebSocketUrl};
 use crate::client::{
     error::ClientError,
     os_error::Cause,
+    proxy::{self, Proxy, socks5::Target},
     request::Families,
     resolve::{Family, Resolver},
     tls::TlsRoots,
@@ -41,6 +42,7 @@ pub(super) type Stream = WebSocketStream<Box<dyn Transport>>;
 pub(super) struct Connector {
     pub(super) url: WebSocketUrl,
     pub(super) families: Families,
+    pub(super) proxy: Option<Proxy>,
     pub(super) tls_roots: Option<TlsRoots>,
     pub(super) resolver: Arc<Resolver>,
     /// For TCP to one address.
@@ -52,7 +54,10 @@ impl Connector {
         if self.url.is_tls() && self.tls_roots.is_none() {
             return Err(ClientError::TlsRoots);
         }
-        let tcp = self.tcp().await.map_err(|cause| self.failed(cause))?;
+        let tcp = match &self.proxy {
+            Some(proxy) => self.proxied(proxy).await?,
+            None => self.tcp().await.map_err(|cause| self.failed(cause))?,
+        };
         let transport: Box<dyn Transport> = if self.url.is_tls() {
             self.tls(tcp).await?
         } else {
@@ -81,6 +86,19 @@ impl Connector {
             cause,
             url: self.url.to_string(),
         }
+    }
+
+    async fn proxied(&self, proxy: &Proxy) -> Result<TcpStream, ClientError> {
+        let target = Target {
+            host: self.url.host().clone(),
+            port: self.url.port(),
+        };
+        proxy::connect(proxy, &target, &self.resolver, self.connect_timeout)
+            .await
+            .map_err(|cause| ClientError::Proxy {
+                cause,
+                url: self.url.to_string(),
+            })
     }
 
     async fn tcp(&self) -> Result<TcpStream, Cause> {

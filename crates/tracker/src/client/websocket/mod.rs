@@ -26,6 +26,7 @@ pub use self::{
     url::WebSocketUrl,
 };
 use super::{
+    proxy::Proxy,
     request::{ClientConfig, Families},
     resolve::Resolver,
     tls::TlsRoots,
@@ -44,6 +45,8 @@ pub struct WebSocketTarget {
     pub tls_roots: Option<TlsRoots>,
     /// Over which of the tracker's addresses; [`Families::Both`] is [`Families::Ipv4First`] here.
     pub families: Families,
+    /// The one way to the tracker, if set; its name is the proxy's to resolve then.
+    pub proxy: Option<Proxy>,
     /// Of the first that asks for the socket.
     pub timing: WebSocketTiming,
 }
@@ -164,6 +167,7 @@ impl WebSocketTransport {
             connector: Connector {
                 url: target.url.clone(),
                 families: target.families,
+                proxy: target.proxy.clone(),
                 tls_roots: target.tls_roots.clone(),
                 resolver: Arc::clone(&self.resolver),
                 connect_timeout: self.config.connect_timeout,
@@ -179,6 +183,7 @@ impl WebSocketTarget {
     fn shares(&self, other: &Self) -> bool {
         self.url == other.url
             && self.families == other.families
+            && self.proxy == other.proxy
             && match (&self.tls_roots, &other.tls_roots) {
                 (Some(ours), Some(theirs)) => ours.is_same(theirs),
                 (None, None) => true,
