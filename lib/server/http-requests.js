@@ -2,7 +2,7 @@
 
 const { encode } = require('./bencode')
 const { httpParams } = require('./params')
-const { ACTIONS, emitAnnounce } = require('./requests')
+const { ACTIONS, dictionary, emitAnnounce } = require('./requests')
 const { statsResponse } = require('./stats')
 
 /**
@@ -52,6 +52,7 @@ exports.scrapeParams = function scrapeParams (infoHashes) {
 }
 
 function afterAnswer (server, params, err) {
+  if (server.destroyed) return
   if (err) server.emit('warning', err)
   else if (params.action === ACTIONS.ANNOUNCE) emitAnnounce(server, params)
 }
@@ -62,11 +63,15 @@ function httpBody (server, params, err, response) {
   if (rest.files !== undefined) rest.files = new Map(Object.entries(rest.files))
   if (action === ACTIONS.ANNOUNCE) {
     for (const [key, value] of Object.entries(server._engine.announceExtras(params))) rest[key] ??= value
-    if (params.compact !== 1 && params.no_peer_id === '1' && Array.isArray(rest.peers)) {
-      rest.peers = rest.peers.map(({ 'peer id': _, ...peer }) => peer)
-    }
+    if (Array.isArray(rest.peers)) rest.peers = rest.peers.map(peer => listed(peer, params))
   }
   return encode(rest)
+}
+
+// What a swarm has of its peers is not for others to see, whatever `compact` is.
+function listed (peer, { no_peer_id: noPeerId }) {
+  const { 'peer id': peerId, ...rest } = peer.peerId === undefined ? peer : dictionary(peer)
+  return noPeerId === '1' ? rest : { 'peer id': peerId, ...rest }
 }
 
 function requestHead (req, { action, trustProxy }) {

@@ -46,13 +46,14 @@ function announceTo (server, swarm, params, cb) {
       const { v4, v6 } = compact(response.peers)
       response.peers = v4
       response.peers6 = v6
-    } else if (params.compact === 0) {
-      response.peers = response.peers.map(peer => ({
-        'peer id': Buffer.from(peer.peerId, 'hex'), ip: peer.ip, port: peer.port
-      }))
-    }
+    } else if (params.compact === 0) response.peers = response.peers.map(dictionary)
     cb(null, response)
   })
+}
+
+/** A peer as it is listed over HTTP (BEP 3). */
+function dictionary ({ peerId, ip, port }) {
+  return { 'peer id': Buffer.from(peerId, 'hex'), ip, port }
 }
 
 function onScrape (server, params, cb) {
@@ -120,7 +121,7 @@ function v6Bytes (ip) {
 /** Tells listeners of an announce that was answered. */
 function emitAnnounce (server, params, name = params.addr) {
   const event = EVENT_NAMES[params.event]
-  if (event !== undefined) server.emit(event, name, params)
+  if (event !== undefined && !server.destroyed) server.emit(event, name, params)
 }
 
-module.exports = { ACTIONS, emitAnnounce, onRequest }
+module.exports = { ACTIONS, dictionary, emitAnnounce, onRequest }

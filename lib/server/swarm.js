@@ -1,6 +1,7 @@
 'use strict'
 
 const debug = require('../debug')('swarm')
+const { trackerError } = require('../errors')
 const SwarmPeers = require('./swarm-peers')
 const { engineOf } = require('./engine')
 
@@ -46,7 +47,7 @@ class Swarm {
     if (debug.enabled) debug('announce %o', { event: params.event, infoHash: this.infoHash, peer: params.addr ?? params.peer_id })
     if (method === undefined || !Object.hasOwn(METHODS, params.event)) return cb(new Error('invalid event'))
     const failure = this.#isWhole(method) ? this.#announceWhole(params, cb) : this.#announceInParts(method, params, cb)
-    if (failure) cb(new Error(failure))
+    if (failure) cb(trackerError(failure, 'ERR_TRACKER_TOO_MANY_INFO_HASHES'))
   }
 
   /** The counts: `cb(null, { complete, incomplete, downloaded })`. */
@@ -107,13 +108,13 @@ class Swarm {
 
   #change (params, event) {
     const { failure } = this.#announceNative(params, event, 0)
-    if (failure) throw new Error(failure)
+    if (failure) throw trackerError(failure, 'ERR_TRACKER_TOO_MANY_INFO_HASHES')
   }
 
   #announceNative (params, event, numwant) {
     const { native } = this.#engine
     const isSocket = params.type === 'ws'
-    if (isSocket && !params.socket) return this.#announceGone(params, event)
+    if (isSocket && !params.socket) return this.#announceGone()
     const { ip, port } = params.ip === undefined ? splitAddr(params.addr) : params
     const answer = native.announce({
       infoHash: this.infoHash,
@@ -130,9 +131,8 @@ class Swarm {
     return answer
   }
 
-  // Of a socket that is gone only this can be said.
-  #announceGone (params, event) {
-    if (event === 'stopped') this.#engine.native.removePeer(this.infoHash, params.peer_id)
+  // A socket is gone, and the engine has taken its peers along. Another one's may have the same peer id.
+  #announceGone () {
     return { complete: this.complete, incomplete: this.incomplete, peers: Buffer.alloc(0) }
   }
 }

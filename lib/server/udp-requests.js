@@ -58,7 +58,7 @@ function answerConnect (server, packet, send, body) {
   server._onRequest(params, err => {
     if (!err) return send(body)
     send(errorPacket(params, err.message ?? 'refused'))
-    server.emit('warning', err)
+    if (!server.destroyed) server.emit('warning', err)
   })
 }
 
@@ -66,7 +66,7 @@ function answer (server, params, send) {
   server._onRequest(params, (err, response) => {
     if (err) {
       send(errorPacket(params, err.message ?? 'refused'))
-      server.emit('warning', err)
+      if (!server.destroyed) server.emit('warning', err)
       return
     }
     if (params.action === ACTIONS.SCRAPE) return send(scrapePacket(params, response))

@@ -13,7 +13,7 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
   server._onRequest(params, (err, response) => {
     if (err) {
       native.refuse(question, String(err.message ?? 'refused'))
-      server.emit('warning', err)
+      if (!server.destroyed) server.emit('warning', err)
       return
     }
     if (params.action === ACTIONS.SCRAPE) {
