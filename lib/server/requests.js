@@ -46,7 +46,7 @@ function announceTo (server, swarm, params, cb) {
       const { v4, v6 } = compact(response.peers)
       response.peers = v4
       response.peers6 = v6
-    } else if (params.compact === 0) {
+    } else if (params.type === 'http' || params.compact === 0) {
       response.peers = response.peers.map(peer => ({
         'peer id': Buffer.from(peer.peerId, 'hex'), ip: peer.ip, port: peer.port
       }))
