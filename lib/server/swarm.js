@@ -117,7 +117,8 @@ class Swarm {
       infoHash: this.infoHash,
       peerId: params.peer_id,
       event: EVENTS[event],
-      left: Number.isFinite(params.left) && params.left >= 0 ? params.left : undefined,
+      // Rounded up: only who has nothing left is a seeder.
+      left: Number.isFinite(params.left) && params.left >= 0 ? Math.ceil(params.left) : undefined,
       numwant: Number.isFinite(numwant) ? numwant : undefined,
       ip: isSocket ? undefined : ip,
       port: isSocket ? undefined : port,
