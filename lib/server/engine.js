@@ -6,6 +6,9 @@ const { decodePeers } = require('./peer-rows')
 const { decodeEvents } = require('./events')
 const { Sockets } = require('./sockets')
 
+/** Offers of an announce that are passed on, if the options don't say. */
+const MAX_OFFERS = 20
+
 /**
  * What the parts of a server share: the engine's server, and the tables by which its numbers are known
  * here.
@@ -21,6 +24,7 @@ class Engine {
     this.sockets = new Sockets(this.native)
     this.maxNumwant = options.maxNumwant
     this.maxMessage = options.native.webSocket?.maxMessage
+    this.maxOffers = options.native.webSocket?.maxOffers ?? MAX_OFFERS
     this.peersCacheLength = options.peersCacheLength
     this.peersCacheTtl = options.peersCacheTtl
     this.options = options.native
@@ -43,6 +47,12 @@ class Engine {
     if (id !== undefined) return id
     const where = { headers, ip: net.isIP(ip) === 0 ? '0.0.0.0' : ip, port: port ?? 0 }
     return this.sockets.open(socket, where, () => socket.close?.()) ?? -1
+  }
+
+  /** How many peers a WebSocket's announce gets: no more than it has offers that are passed on. */
+  offersPassedOn ({ offers, answer, event }, numwant) {
+    if (!Array.isArray(offers)) return numwant
+    return event === 'stopped' || answer ? 0 : Math.min(numwant, this.maxOffers)
   }
 
   watch (infoHash, peers) {

@@ -48,10 +48,11 @@ exports.httpParams = function httpParams (addr, request, maxNumwant) {
   params.info_hash = Buffer.from(first('info_hash'), 'latin1').toString('hex')
   params.peer_id = Buffer.from(first('peer_id'), 'latin1').toString('hex')
   params.port = Number(params.port)
-  const left = Number(params.left ?? NaN)
+  // Without a value it is unknown, as to the engine.
+  const left = Number(params.left || NaN)
   params.left = Number.isNaN(left) ? Infinity : left
   params.compact = Number(params.compact) || 0
-  params.numwant = httpNumwant(first('numwant'), maxNumwant)
+  params.numwant = httpNumwant(params.numwant, maxNumwant)
   params.ip = request.ip
   params.addr = addr
   params.headers = request.headers

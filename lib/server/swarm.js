@@ -115,13 +115,15 @@ class Swarm {
     const { native } = this.#engine
     const isSocket = params.type === 'ws'
     if (isSocket && !params.socket) return this.#announceGone()
+    const wanted = isSocket ? this.#engine.offersPassedOn(params, numwant) : numwant
     const { ip, port } = params.ip === undefined ? splitAddr(params.addr) : params
     const answer = native.announce({
       infoHash: this.infoHash,
       peerId: params.peer_id,
       event: EVENTS[event],
-      left: Number.isFinite(params.left) && params.left >= 0 ? params.left : undefined,
-      numwant: Number.isFinite(numwant) ? numwant : undefined,
+      // Rounded up: only who has nothing left is a seeder.
+      left: Number.isFinite(params.left) && params.left >= 0 ? Math.ceil(params.left) : undefined,
+      numwant: Number.isFinite(wanted) ? wanted : undefined,
       ip: isSocket ? undefined : ip,
       port: isSocket ? undefined : port,
       udp: params.type === 'udp',

@@ -23,9 +23,7 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
     const { peers = [], action, interval, ...rest } = response
     const infoHash = Buffer.from(params.info_hash, 'hex').latin1Slice()
     server._engine.joined(params)
-    const offersTo = Array.isArray(params.offers) && params.event !== 'stopped'
-      ? passOffersOn(server, params, peers, infoHash)
-      : []
+    const offersTo = passOffersOn(server, params, peers, infoHash)
     native.reply(question, {
       text: params.answer
         ? undefined
@@ -50,7 +48,9 @@ exports.scrapeParams = function scrapeParams (message, socket) {
 /** Sends offers to the sockets that the engine does not know; says which of the others get one. */
 function passOffersOn (server, params, peers, infoHash) {
   const offersTo = []
-  peers.slice(0, params.offers.length).forEach((peer, at) => {
+  if (!Array.isArray(params.offers)) return offersTo
+  const count = server._engine.offersPassedOn(params, params.offers.length)
+  peers.slice(0, count).forEach((peer, at) => {
     const id = server._engine.socketId(peer.socket)
     if (id !== undefined) {
       offersTo[at] = id
