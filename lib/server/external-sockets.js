@@ -36,7 +36,6 @@ exports.onWebSocketConnection = function onWebSocketConnection (socket, opts = {
     }
     note(socket, sockets.message(id, isBinary === true ? null : data))
     forgetRequest(socket)
-    // The engine's own bell keeps no program running, and this one may have nothing else that does.
     server._drainSoon()
   }
   const onEnd = () => {

@@ -207,9 +207,12 @@ class Server extends EventEmitter {
     return this.#wantAfter(() => super.removeAllListeners(...args))
   }
 
-  /** Emits what waits, in a turn of its own. */
+  /**
+   * Emits what waits, in a turn of its own. The engine's bell keeps no program running; after something was
+   * said to sockets that the program serves, there may be nothing else that does.
+   */
   _drainSoon () {
-    if (this.#draining) return
+    if (this.#draining || !this._engine.sockets.hasExternal) return
     this.#draining = true
     setImmediate(() => {
       this.#draining = false

@@ -28,6 +28,7 @@ class Questions {
     askFilter(server, params, err => {
       if (err === null) return this.#allow(id)
       this.#engine.native.refuse(id, String(err.message ?? 'disallowed info_hash'))
+      server._drainSoon()
       if (!server.destroyed) server.emit('warning', err)
     })
   }
@@ -63,6 +64,7 @@ class Questions {
     const allowed = Float64Array.from(this.#allowed)
     this.#allowed = []
     this.#engine.native.allow(allowed)
+    this.#server.deref()?._drainSoon()
   }
 }
 

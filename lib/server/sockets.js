@@ -62,9 +62,9 @@ class Sockets {
     return typeof socket === 'object' && socket !== null ? this.#ids.get(socket) : undefined
   }
 
-  /** Whether the program serves it. */
-  isExternal (id) {
-    return this.#external.has(id)
+  /** Whether the program serves any. */
+  get hasExternal () {
+    return this.#external.size > 0
   }
 
   /** Gives a number to a socket that the program serves; undefined if there are too many. */

@@ -13,12 +13,14 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
   server._onRequest(params, (err, response) => {
     if (err) {
       native.refuse(question, String(err.message ?? 'refused'))
+      server._drainSoon()
       if (!server.destroyed) server.emit('warning', err)
       return
     }
     if (params.action === ACTIONS.SCRAPE) {
       const { files, flags } = response
-      return native.reply(question, { text: JSON.stringify({ action: 'scrape', files, flags }) })
+      native.reply(question, { text: JSON.stringify({ action: 'scrape', files, flags }) })
+      return server._drainSoon()
     }
     const { peers = [], action, interval, ...rest } = response
     const infoHash = Buffer.from(params.info_hash, 'hex').latin1Slice()
@@ -33,6 +35,7 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
       offersTo,
       passOn: true
     })
+    server._drainSoon()
     emitAnnounce(server, params, params.peer_id)
   })
 }
