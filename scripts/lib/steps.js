@@ -32,7 +32,14 @@ function steps ({ quick, print }) {
       needsPrevious: true
     },
     tests('JavaScript tests', '__test__', print),
-    ...(quick ? [] : [tests('end-to-end tests', '__test__/e2e', print)])
+    ...(quick ? [] : [
+      {
+        // The server's tests once more, with every answer made by way of JavaScript.
+        ...tests('JavaScript tests of the server, by way of JavaScript', '__test__', print, isServerTest),
+        env: { TRACKER_FORCE_JAVASCRIPT: '1' }
+      },
+      tests('end-to-end tests', '__test__/e2e', print)
+    ])
   ]
 }
 
@@ -45,9 +52,15 @@ function node (name, args, reader) {
   return { name, command: process.execPath, args, reader }
 }
 
+/** Files that have to do with a server; those of the contract but for the client's. */
+function isServerTest (file) {
+  return /^(server|ws|process|paths|contract)\./.test(file) && !/^contract\.(client|test)/.test(file)
+}
+
 /** The test files of one folder. Node 20 knows no patterns here, so they are listed. */
-function tests (name, folder, print) {
-  const files = fs.readdirSync(path.join(ROOT, folder)).filter(file => file.endsWith('.test.js')).sort()
+function tests (name, folder, print, isIncluded = () => true) {
+  const files = fs.readdirSync(path.join(ROOT, folder))
+    .filter(file => file.endsWith('.test.js') && isIncluded(file)).sort()
   return {
     ...node(name, [
       '--test', `--test-timeout=${FILE_LIMIT_MS}`, '--test-reporter=./scripts/lib/node-reporter.js',
