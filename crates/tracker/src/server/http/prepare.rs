@@ -14,7 +14,7 @@ const MAX_ECHO: usize = 1024;
 /// What a request asks for.
 pub(crate) enum Prepared {
     /// To take part in a swarm.
-    Announce(Box<AnnounceQuery>, IpAddr),
+    Announce(AnnounceQuery, IpAddr),
     /// The numbers of these torrents; none at all for all.
     Scrape(Vec<InfoHash>),
     /// The statistics.
@@ -69,7 +69,7 @@ pub(crate) fn prepare<'a>(
             let ip = trust_proxy
                 .client_ip(head.remote, forwarded)
                 .map_err(|error| Refused::bad(&error))?;
-            Ok(Prepared::Announce(Box::new(query), ip))
+            Ok(Prepared::Announce(query, ip))
         }
         Some(Action::Scrape) => http::parse_scrape(query)
             .map(Prepared::Scrape)
