@@ -493,7 +493,9 @@ declare namespace Client {
     createSwarm (infoHash: string | Uint8Array, cb: (err: Error | null, swarm?: Swarm) => void): void
 
     /** Answers an HTTP request, whoever has received it: within Express and its like it is to be bound. */
-    onHttpRequest (req: IncomingMessage, res: ServerResponse, opts?: HttpRequestOptions | ((...args: any[]) => unknown)): void
+    onHttpRequest (
+      req: IncomingMessage, res: ServerResponse, opts?: HttpRequestOptions | ((...args: any[]) => unknown)
+    ): void
 
     /** Handles a packet. The answer leaves from the tracker's own port. */
     onUdpRequest (msg: Buffer, rinfo: { address: string, port: number, family?: string, size?: number }): void
@@ -509,8 +511,8 @@ declare namespace Client {
   export type FilterVerdict = boolean | Error | null | undefined | void
 
   /**
-   * Asked about every announce. Calls back with null, or with an error whose message the peer gets; or it has fewer than
-   * three parameters and returns its verdict, or a promise of it.
+   * Asked about every announce. Calls back with null, or with an error whose message the peer gets; or it has fewer
+   * than three parameters and returns its verdict, or a promise of it.
    *
    * @param infoHash 40 lower-case hexadecimal digits
    */
@@ -620,8 +622,8 @@ declare namespace Client {
   }
 
   /**
-   * Limits and times of WebSocket connections, and options of `ws`'s `WebSocketServer`, with which `ws` serves in place of
-   * the engine. Counts and times are as in {@link ServerOptions}.
+   * Limits and times of WebSocket connections, and options of `ws`'s `WebSocketServer`, with which `ws` serves in place
+   * of the engine. Counts and times are as in {@link ServerOptions}.
    */
   export interface WebSocketOptions {
     /**
@@ -734,8 +736,8 @@ declare namespace Client {
   }
 
   /**
-   * What {@link Server.onWebSocketConnection} serves: something that emits `message`, `error` and `close`. Its address is
-   * that of `upgradeReq` if it has one, else `ip` and `port`.
+   * What {@link Server.onWebSocketConnection} serves: something that emits `message`, `error` and `close`. Its address
+   * is that of `upgradeReq` if it has one, else `ip` and `port`.
    */
   export interface SocketLike {
     send (text: string, cb?: (err?: Error) => void): void
