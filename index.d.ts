@@ -1,4 +1,7 @@
 import { EventEmitter } from 'node:events'
+import {
+  IncomingHttpHeaders, IncomingMessage, Server as HttpServer, ServerOptions as HttpServerOptions, ServerResponse
+} from 'node:http'
 import { Duplex } from 'node:stream'
 
 export = Client
@@ -56,6 +59,10 @@ declare class Client extends TypedEmitter<Client.ClientEvents> {
   readonly peerId: string
   /** The info hash as 40 lower-case hexadecimal digits. */
   readonly infoHash: string
+  /** The 20 bytes of the peer id. */
+  readonly peerIdBuffer: Buffer
+  /** The 20 bytes of the info hash. */
+  readonly infoHashBuffer: Buffer
   /** Whether `destroy` was called. */
   readonly destroyed: boolean
   /**
@@ -410,8 +417,14 @@ declare namespace Client {
    *
    * Only events that somebody listens to are produced. Those of announces cost a copy of the request each: without such
    * listeners a tracker is at its fastest.
+   *
+   * Methods from `getSwarm` on may be replaced, on an instance or in a subclass: what they stand for is then done in
+   * JavaScript, and all the rest by the engine.
    */
   export class Server extends TypedEmitter<ServerEvents> {
+    /** The class of swarms of all servers, to be extended and replaced. */
+    static Swarm: SwarmConstructor
+
     /** @throws {TypeError} an option of the wrong type or out of its range; `code` is `ERR_TRACKER_INVALID_OPTION` */
     constructor (opts?: ServerOptions)
 
@@ -425,16 +438,22 @@ declare namespace Client {
     readonly listening: boolean
     /** Whether `close` was called. */
     readonly destroyed: boolean
-    /** Where HTTP and WebSocket listen; `null` if both are off. */
-    readonly http: Listener | null
+    /**
+     * Node's server, where HTTP and WebSocket listen; `null` if both are off. The engine listens for it until it has
+     * handlers.
+     */
+    readonly http: HttpServer | null
     /** The same as `udp4`; `undefined` if UDP is off. */
     readonly udp: Listener | undefined
     /** Where UDP over IPv4 listens; `null` if it is off. */
     readonly udp4: Listener | null
     /** Where UDP over IPv6 listens; `null` if it is off. */
     readonly udp6: Listener | null
-    /** WebSocket, on the port of `http` and with any path; `null` if it is off. */
-    readonly ws: WebSocketListener | null
+    /**
+     * The server of npm's `ws`, on the port of `http` and with any path; `null` if it is off. The engine serves in its
+     * place until it has handlers.
+     */
+    readonly ws: WebSocketServer | null
     /**
      * All swarms, by info hash in lower-case hexadecimal digits, as they are at the time of each look. `delete` drops
      * one. Listing the keys costs time and memory by the number of torrents.
@@ -468,7 +487,46 @@ declare namespace Client {
      *
      * @param infoHash 40 hexadecimal digits, or 20 bytes
      */
-    getSwarm (infoHash: string | Uint8Array, cb: (err: null, swarm: Swarm | undefined) => void): void
+    getSwarm (infoHash: string | Uint8Array, cb: (err: Error | null, swarm?: Swarm) => void): void
+
+    /** The swarm of a torrent, on the next tick; a new one if there is none. */
+    createSwarm (infoHash: string | Uint8Array, cb: (err: Error | null, swarm?: Swarm) => void): void
+
+    /** Answers an HTTP request, whoever has received it: within Express and its like it is to be bound. */
+    onHttpRequest (
+      req: IncomingMessage, res: ServerResponse, opts?: HttpRequestOptions | ((...args: any[]) => unknown)
+    ): void
+
+    /** Handles a packet. The answer leaves from the tracker's own port. */
+    onUdpRequest (msg: Buffer, rinfo: { address: string, port: number, family?: string, size?: number }): void
+
+    /** Serves a WebSocket, or whatever is like one. */
+    onWebSocketConnection (socket: SocketLike, opts?: { trustProxy?: boolean | undefined }): void
+
+    /** Answers an announce or a scrape, whatever transport it came by. */
+    _onRequest (params: RequestParams, cb: ResponseCallback): void
+  }
+
+  /** Whether an announce is allowed: `false` or an error refuses, anything else allows. */
+  export type FilterVerdict = boolean | Error | null | undefined | void
+
+  /**
+   * Asked about every announce. Calls back with null, or with an error whose message the peer gets; or it has fewer
+   * than three parameters and returns its verdict, or a promise of it.
+   *
+   * @param infoHash 40 lower-case hexadecimal digits
+   */
+  export type Filter = (
+    this: Server, infoHash: string, params: AnnounceParams, cb: (err?: Error | null) => void
+  ) => FilterVerdict | PromiseLike<FilterVerdict>
+
+  /** Options of {@link Server.onHttpRequest}. */
+  export interface HttpRequestOptions {
+    /** What the request is, whatever its path. */
+    action?: 'announce' | 'scrape' | undefined
+    /** Whether `X-Forwarded-For` is believed; by default as the server's option has it. */
+    trustProxy?: boolean | undefined
+    [key: string]: unknown
   }
 
   /**
@@ -476,8 +534,13 @@ declare namespace Client {
    * 2^31 - 1, counts whole numbers up to 2^32 - 1.
    */
   export interface ServerOptions {
-    /** Whether to serve HTTP; true by default. An object is true. */
-    http?: boolean | object | undefined
+    /** Asked about every announce; all are allowed by default. */
+    filter?: Filter | null | undefined
+    /**
+     * Whether to serve HTTP; true by default. An object is true and has the options of Node's `http.createServer`, with
+     * which Node serves it in place of the engine.
+     */
+    http?: boolean | HttpServerOptions | undefined
     /** Whether to serve UDP; true by default. An object is true and sets the kernel's buffers. */
     udp?: boolean | UdpOptions | undefined
     /**
@@ -485,8 +548,11 @@ declare namespace Client {
      * with `http: false` that port is opened too, and answers all other requests with 404.
      */
     ws?: boolean | WebSocketOptions | undefined
-    /** Statistics pages are not in this version. */
-    stats?: false | undefined
+    /**
+     * Whether to serve `/stats` and `/stats.json`; by default where HTTP or WebSocket is on. `true` opens the port of
+     * HTTP for them alone.
+     */
+    stats?: boolean | undefined
     /**
      * Milliseconds that peers are asked to wait between announces; 600,000 by default, and for 0. WebSocket peers are
      * asked for a fifth of it, unless {@link WebSocketOptions.interval} is set.
@@ -555,7 +621,10 @@ declare namespace Client {
     sendBufferSize?: number | undefined
   }
 
-  /** Limits and times of WebSocket connections. Counts and times are as in {@link ServerOptions}. */
+  /**
+   * Limits and times of WebSocket connections, and options of `ws`'s `WebSocketServer`, with which `ws` serves in place
+   * of the engine. Counts and times are as in {@link ServerOptions}.
+   */
   export interface WebSocketOptions {
     /**
      * Milliseconds that peers are asked to wait between announces, in whole seconds rounded up; by default a fifth of
@@ -591,6 +660,18 @@ declare namespace Client {
      * default. Programs, which send no `Origin`, may always.
      */
     origins?: readonly string[] | undefined
+    /** Leaves connections to the program, by `server.ws.handleUpgrade` or {@link Server.onWebSocketConnection}. */
+    noServer?: boolean | undefined
+    /** Of `ws`. */
+    perMessageDeflate?: boolean | object | undefined
+    /** Of `ws`. */
+    clientTracking?: boolean | undefined
+    /** Of `ws`. */
+    skipUTF8Validation?: boolean | undefined
+    /** Of `ws`. */
+    verifyClient?: ((...args: any[]) => unknown) | undefined
+    /** Of `ws`. */
+    handleProtocols?: ((protocols: Set<string>, request: IncomingMessage) => string | false) | undefined
   }
 
   /** A port for all, or one for each transport. */
@@ -618,20 +699,55 @@ declare namespace Client {
     ref (): this
   }
 
-  /** WebSocket as far as an app has to know it. `ref` and `unref` are those of `server.http`. */
-  export interface WebSocketListener {
-    /** Where it is, which is where HTTP is; `null` while it does not listen. */
+  /** The server of npm's `ws`, as far as an app has to know it. `ref` and `unref` are those of `server.http`. */
+  export interface WebSocketServer extends EventEmitter {
+    /** Where it is, which is where HTTP is; `null` while it does not listen. Throws with `noServer`. */
     address (): Address | null
-    /** The open connections. */
+    /** The open connections; with the option `clientTracking` a set of those that `ws` serves. */
     readonly clients: { readonly size: number }
+    /** Makes a WebSocket of an HTTP connection. */
+    handleUpgrade (
+      request: IncomingMessage, socket: Duplex, head: Buffer, cb: (client: WebSocket, request: IncomingMessage) => void
+    ): void
+    on (event: 'connection', listener: (socket: WebSocket, request: IncomingMessage) => void): this
+    on (event: string | symbol, listener: (...args: any[]) => void): this
+    once (event: 'connection', listener: (socket: WebSocket, request: IncomingMessage) => void): this
+    once (event: string | symbol, listener: (...args: any[]) => void): this
+  }
+
+  /** A WebSocket of npm's `ws`, as far as an app has to know it. */
+  export interface WebSocket extends EventEmitter {
+    readonly readyState: number
+    send (data: string | Uint8Array, cb?: (err?: Error) => void): void
+    close (code?: number, reason?: string | Buffer): void
+    terminate (): void
   }
 
   /** A peer's WebSocket connection. Once it is closed, nothing comes of the calls. */
   export interface PeerSocket {
     /** Sends a text message. */
-    send (text: string): void
+    send (text: string, cb?: (err?: Error | null) => void): void
     /** Closes the connection with the code 1000, after what is queued. */
     close (): void
+    /** What the peer has called itself first, in hexadecimal digits. */
+    peerId?: string | null
+    /** The torrents that it has announced, in hexadecimal digits. */
+    infoHashes?: string[]
+  }
+
+  /**
+   * What {@link Server.onWebSocketConnection} serves: something that emits `message`, `error` and `close`. Its address
+   * is that of `upgradeReq` if it has one, else `ip` and `port`.
+   */
+  export interface SocketLike {
+    send (text: string, cb?: (err?: Error) => void): void
+    close? (): void
+    on (event: string, listener: (...args: any[]) => void): unknown
+    removeListener (event: string, listener: (...args: any[]) => void): unknown
+    upgradeReq?: IncomingMessage | null
+    ip?: string
+    port?: number
+    headers?: IncomingHttpHeaders
   }
 
   /** An address in the form of Node's sockets. */
@@ -651,21 +767,117 @@ declare namespace Client {
     readonly incomplete: number
     /** Its peers, by address or peer id. */
     readonly peers: SwarmPeers
+
+    /** Takes an announce in, and answers it. Of a `stopped` the callback may be left out. */
+    announce (params: SwarmAnnounceParams, cb?: (err: Error | null, response?: SwarmResponse) => void): void
+    /** The counts. */
+    scrape (params: object, cb: (err: Error | null, counts?: SwarmCounts) => void): void
+
+    // What `announce` is made of, for subclasses. `id` is the key in `peers`, and `peer` the peer that has it already.
+
+    _onAnnounceStarted (params: SwarmAnnounceParams, peer: SwarmPeer | undefined, id: string): void
+    _onAnnounceStopped (params: SwarmAnnounceParams, peer: SwarmPeer | undefined, id: string): void
+    _onAnnounceCompleted (params: SwarmAnnounceParams, peer: SwarmPeer | undefined, id: string): void
+    _onAnnounceUpdate (params: SwarmAnnounceParams, peer: SwarmPeer | undefined, id: string): void
+    _onAnnouncePaused (params: SwarmAnnounceParams, peer: SwarmPeer | undefined, id: string): void
+    /** Peers for an answer: of WebSockets without the announcer, or those with an address. */
+    _getPeers (numwant: number, ownPeerId: string, isWebRTC: boolean): SwarmPeer[]
+  }
+
+  /** The class {@link Server.Swarm}. */
+  export interface SwarmConstructor {
+    /**
+     * @param infoHash 40 hexadecimal digits
+     * @param server of anything that is no server, for a swarm that stands alone, two options are read
+     */
+    new (infoHash: string, server: Server | { peersCacheLength?: number, peersCacheTtl?: number }): Swarm
+  }
+
+  /** What a swarm reads of an announce. */
+  export interface SwarmAnnounceParams {
+    type?: 'http' | 'udp' | 'ws'
+    event: 'update' | 'completed' | 'started' | 'stopped' | 'paused'
+    /** 40 hexadecimal digits. */
+    peer_id: string
+    /** Peers wanted. */
+    numwant?: number
+    /** Bytes left. */
+    left?: number
+    /** Address and port. */
+    addr?: string
+    ip?: string
+    port?: number
+    socket?: PeerSocket
+    [key: string]: unknown
+  }
+
+  /** A swarm's answer to an announce. Keys that are added reach peers over HTTP and WebSocket. */
+  export interface SwarmResponse {
+    complete: number
+    incomplete: number
+    peers: SwarmPeer[]
+    [key: string]: unknown
+  }
+
+  /** The counts of a swarm. */
+  export interface SwarmCounts {
+    complete: number
+    incomplete: number
+    /** Completed downloads, ever; the seeders where a program's own swarm does not say. */
+    downloaded?: number
   }
 
   /**
    * The peers of a swarm by address, `192.0.2.1:6881` or `[2001:db8::1]:6881`, and those of WebSocket by peer id, 40
    * lower-case hexadecimal digits. Of several connections that announce one peer id the newest is shown.
    */
-  export interface SwarmPeers {
+  export interface SwarmPeers extends TypedEmitter<SwarmPeersEvents> {
     /** How many there are, each connection counted. */
     readonly length: number
-    /** Their addresses and peer ids; costs time by the size of the swarm. */
+    /** Their addresses and peer ids, in no order; costs time by the size of the swarm. */
     readonly keys: string[]
-    /** The peer of this address or peer id; costs time by the size of the swarm. */
+    /** The most there can be: {@link ServerOptions.peersCacheLength}. */
+    readonly max: number
+    /** {@link ServerOptions.peersCacheTtl}. */
+    readonly maxAge: number
+    /** A copy of the peer of this address or peer id; costs time by the size of the swarm. */
     get (key: string): SwarmPeer | undefined
     /** The same as `get`. */
     peek (key: string): SwarmPeer | undefined
+    /** Adds a peer, or changes it. */
+    set<Peer extends NewSwarmPeer> (key: string, peer: Peer): Peer
+    /** Removes a peer, and returns it. */
+    remove (key: string): SwarmPeer | undefined
+    /** Removes all. */
+    clear (): void
+    /** Removes any one peer, as if there were no room. */
+    evict (): void
+  }
+
+  /** The events of a swarm's peers. */
+  export interface SwarmPeersEvents {
+    /** A peer left without having said so: it was silent for too long, or had to make room. */
+    evict: [evicted: { key: string, value: EvictedPeer }]
+  }
+
+  /** A peer that a program puts into a swarm: with a socket, or with an address. */
+  export interface NewSwarmPeer {
+    /** 40 hexadecimal digits. */
+    peerId: string
+    complete?: boolean
+    ip?: string | undefined
+    port?: number | undefined
+    socket?: PeerSocket | null | undefined
+  }
+
+  /** A peer that is in its swarm no more. */
+  export interface EvictedPeer {
+    type: 'peer' | 'ws'
+    complete: boolean
+    peerId: string
+    ip?: string
+    port?: number
+    socket: null
   }
 
   /** A peer of a swarm. */
@@ -680,6 +892,7 @@ declare namespace Client {
     peerId: string
     ip: string
     port: number
+    socket?: undefined
   }
 
   /** A peer of WebSocket. */
@@ -693,6 +906,48 @@ declare namespace Client {
     ip?: string
     /** The port of its connection, on which no peer listens; missing likewise. */
     port?: number
+    /** Its connection. */
+    socket?: PeerSocket
+  }
+
+  /** What {@link Server._onRequest} gets: a connect of UDP, an announce or a scrape. */
+  export type RequestParams = ConnectParams | AnnounceParams | ScrapeParams
+
+  /** A connect (BEP 15). */
+  export interface ConnectParams {
+    type: 'udp'
+    action: 0
+    connectionId: Buffer
+    transactionId: number
+  }
+
+  /** A scrape. */
+  export interface ScrapeParams {
+    type: 'http' | 'udp' | 'ws'
+    action: 2
+    /** 40 lower-case hexadecimal digits each; missing for all torrents. */
+    info_hash?: string | string[] | undefined
+    [key: string]: unknown
+  }
+
+  /** Gets the answer to a request, or why there is none. */
+  export type ResponseCallback = (err: Error | null, response?: TrackerResponse) => void
+
+  /** The answer to a request: of an announce with counts, `interval` and `peers`, of a scrape with `files`. */
+  export interface TrackerResponse {
+    action?: 0 | 1 | 2
+    complete?: number
+    incomplete?: number
+    /** Seconds between announces. */
+    interval?: number
+    /** In the form that the request wants: objects, dictionaries (BEP 3) or 6 bytes each (BEP 23). */
+    peers?: SwarmPeer[] | object[] | Uint8Array
+    /** 18 bytes each (BEP 7). */
+    peers6?: Uint8Array
+    /** By info hash, a character for each byte. */
+    files?: { [infoHash: string]: SwarmCounts }
+    flags?: { [name: string]: unknown }
+    [key: string]: unknown
   }
 
   /** What the peer said in its announce. */
@@ -725,15 +980,20 @@ declare namespace Client {
     /** Address and port. */
     addr: string
     /** The same as `httpReq.headers`. */
-    headers: { [name: string]: string }
-    /** The request. No `IncomingMessage`, and there is no `httpRes`: the engine answers. */
-    httpReq: {
-      method: string
-      url: string
-      headers: { [name: string]: string }
-      socket: { remoteAddress: string, remotePort: number }
-    }
+    headers: IncomingHttpHeaders
+    /** The request. Node's own where Node has received it; else the engine has, and there is no `httpRes`. */
+    httpReq: HttpRequest | IncomingMessage
+    /** The response, where Node has received the request. */
+    httpRes?: ServerResponse
     [key: string]: unknown
+  }
+
+  /** What is known of an HTTP request that the engine has received. */
+  export interface HttpRequest {
+    method: string
+    url: string
+    headers: IncomingHttpHeaders
+    socket: { remoteAddress: string, remotePort: number }
   }
 
   /** An announce over UDP (BEP 15), with the keys of the query in BEP 41's URL data. */
@@ -794,7 +1054,7 @@ declare namespace Client {
     /** Address and port. */
     addr: string
     /** Headers of the request that opened the connection. */
-    headers: { [name: string]: string }
+    headers: IncomingHttpHeaders
     /** The connection. */
     socket: PeerSocket
     /** WebRTC offers for other peers, as sent: session descriptions are not looked into. */
@@ -808,19 +1068,21 @@ declare namespace Client {
   export type ServerWarningCode =
     | 'ERR_TRACKER_ACCEPT'
     | 'ERR_TRACKER_BAD_REQUEST'
+    | 'ERR_TRACKER_BUSY'
     | 'ERR_TRACKER_CONNECTION_ID'
     | 'ERR_TRACKER_FULL_SCRAPE'
     | 'ERR_TRACKER_NO_IPV6'
+    | 'ERR_TRACKER_REFUSED'
     | 'ERR_TRACKER_SLOW_SOCKET'
     | 'ERR_TRACKER_TOO_MANY_INFO_HASHES'
     | 'ERR_TRACKER_UNKNOWN_OFFER'
     | 'ERR_TRACKER_WEBSOCKET'
     | 'ERR_TRACKER_WEBSOCKET_REFUSED'
 
-  /** Bad input from the network, mostly. At most 100 of them come in a second. */
+  /** Bad input from the network, mostly, of which at most 100 come in a second; or an error that a filter gave. */
   export interface ServerWarning extends Error {
-    /** Stable, for programs; the text is for people. */
-    code: ServerWarningCode | (string & {})
+    /** Stable, for programs; the text is for people. Errors of the program's own have what it gave them. */
+    code?: ServerWarningCode | (string & {})
     /** Address and port of who sent it. */
     from?: string
     /** How many warnings were left out before this one, there being too many. */

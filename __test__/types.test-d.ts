@@ -6,6 +6,7 @@ import SubpathServer from 'bittorrent-tracker-native/server'
 import WebSocketTracker from 'bittorrent-tracker-native/websocket-tracker'
 import Required = require('bittorrent-tracker-native')
 import type { EventEmitter } from 'node:events'
+import { createServer, type Server as HttpServer } from 'node:http'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 const isTrue = <T extends true>(value?: T): T | undefined => value
@@ -60,6 +61,9 @@ takes<EventEmitter>(client)
 isTrue<Equal<typeof client.peerId, string>>()
 isTrue<Equal<typeof client.infoHash, string>>()
 isTrue<Equal<typeof client.destroyed, boolean>>()
+takes<Buffer[]>([client.peerIdBuffer, client.infoHashBuffer])
+// @ts-expect-error it is read, not set
+client.infoHashBuffer = Buffer.alloc(20)
 takes<void>(client.start())
 client.start({ uploaded: 0, downloaded: 0, left: 10, numwant: 50, passkey: 'custom', compact: 1 })
 client.update({ left: 5 })
@@ -212,7 +216,8 @@ takes<number | undefined>(server.udp4?.address()?.port)
 takes<number | undefined>(server.udp6?.address()?.port)
 takes<number | undefined>(server.ws?.address()?.port)
 takes<number | undefined>(server.ws?.clients.size)
-isTrue<Equal<typeof server.ws, Client.WebSocketListener | null>>()
+isTrue<Equal<typeof server.ws, Client.WebSocketServer | null>>()
+isTrue<Equal<typeof server.http, HttpServer | null>>()
 // @ts-expect-error the count is read, not set
 server.ws!.clients.size = 0
 
@@ -258,7 +263,8 @@ for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
     takes<number>(params.port + params.left + params.numwant + params.action + params.compact)
     takes<'started' | 'stopped' | 'completed' | 'update' | 'paused'>(params.event)
     if (params.type === 'http') {
-      takes<string>(params.httpReq.method + params.httpReq.url)
+      takes<string | undefined>(params.httpReq.method ?? params.httpReq.url)
+      params.httpRes?.setHeader('x-mine', 'yes')
       takes<string | undefined>(params.httpReq.socket.remoteAddress)
       takes<string | string[] | undefined>(params.headers['user-agent'])
       // Any key of the query, more than once perhaps.
@@ -283,6 +289,83 @@ for (const event of ['start', 'stop', 'complete', 'update', 'pause'] as const) {
 }
 // @ts-expect-error listening has no arguments
 server.on('listening', (port: number) => {})
+
+// Server: filters
+
+new Server({
+  filter (infoHash, params, cb) {
+    takes<string>(infoHash + params.ip)
+    takes<Server>(this)
+    if (params.type === 'ws') params.socket.close()
+    cb(infoHash === 'a' ? null : new Error('no'))
+  }
+})
+new Server({ filter: infoHash => infoHash === 'a' })
+new Server({ filter: async (infoHash, { type }) => type === 'udp' || new Error(infoHash) })
+new Server({ filter: async (infoHash, params, cb) => { await Promise.resolve(); cb() } })
+new Server({ filter: null })
+// @ts-expect-error a filter is a function
+new Server({ filter: ['a'] })
+// @ts-expect-error a refusal is an error
+new Server({ filter: (infoHash, params, cb) => cb('no') })
+
+// Server: statistics, and options of Node's and ws's servers
+
+new Server({ stats: true, http: { requestTimeout: 1000 }, ws: { noServer: true, perMessageDeflate: true } })
+// @ts-expect-error there is no such option of http.createServer
+new Server({ http: { requestTimeout: 'long' } })
+
+server.http?.on('request', (req, res) => res.end(req.url))
+server.ws?.on('connection', (socket, req) => {
+  takes<string | undefined>(req.url)
+  socket.send('{}')
+})
+
+// Server: what programs replace and call
+
+const inner = new Server({ http: false, udp: false, ws: false, stats: false })
+const onHttpRequest = inner.onHttpRequest.bind(inner)
+createServer((req, res) => onHttpRequest(req, res, { action: 'announce', trustProxy: true }))
+createServer((req, res) => onHttpRequest(req, res, () => {}))
+// @ts-expect-error there is no such action
+createServer((req, res) => onHttpRequest(req, res, { action: 'connect' }))
+server.ws?.handleUpgrade(null!, null!, Buffer.alloc(0), socket => inner.onWebSocketConnection(socket))
+inner.onWebSocketConnection({ ip: '192.0.2.1', send: text => takes<string>(text), on: () => {}, removeListener: () => {} })
+inner.onUdpRequest = (msg, { address, port }) => takes<string>(`${msg.length} ${address} ${port}`)
+const { _onRequest } = inner
+inner._onRequest = function (params, cb) {
+  if (params.action === 1) takes<string>(params.info_hash + params.event)
+  _onRequest.call(this, params, (err, response) => {
+    if (response?.interval !== undefined) response.interval += 10
+    cb(err, response)
+  })
+}
+inner.createSwarm = (infoHash, cb) => cb(null, new Server.Swarm(String(infoHash), inner))
+
+class Swarm extends Server.Swarm {
+  override announce (params: Client.SwarmAnnounceParams, cb?: (err: Error | null, response?: Client.SwarmResponse) => void) {
+    super.announce(params, (err, response) => {
+      if (response !== undefined) response['custom'] = 1
+      cb?.(err, response)
+    })
+  }
+
+  override _onAnnounceStarted (params: Client.SwarmAnnounceParams, peer: Client.SwarmPeer | undefined, id: string) {
+    takes<string>(id + (peer?.peerId ?? params.peer_id))
+    super._onAnnounceStarted(params, peer, id)
+  }
+}
+Server.Swarm = Swarm
+const { peers } = new Server.Swarm('a', { peersCacheLength: 10 })
+peers.set('192.0.2.1:1', { peerId: 'b', ip: '192.0.2.1', port: 1, complete: true })
+peers.once('evict', ({ key, value }) => isTrue<Equal<typeof value.socket, null>>() ?? takes<string>(key))
+takes<number>(peers.max + peers.maxAge)
+takes<string | undefined>(peers.remove('192.0.2.1:1')?.peerId)
+peers.evict()
+peers.clear()
+server.on('start', (addr, params) => {
+  new Server.Swarm('a', server).announce(params, err => takes<Error | null>(err))
+})
 
 // WebSocketTracker: by a program that has a parent of its own
 
