@@ -17,6 +17,7 @@ use super::{
     context::Context,
     events::{self, EventQueue, HttpRequest},
     http::{self, Action, CARRIES, Head, Prepared},
+    peer_rows::Rows,
     proxy::TrustProxy,
     questions::{Asker, Verdict},
     udp::{UdpHandler, carries},
@@ -26,11 +27,9 @@ use crate::{
     clock,
     net::udp::Handler,
     protocol::udp,
-    swarm::{Announce, Outcome, PeerSink, Run, SocketAnnounce, SocketSink, SwarmStats, Wanted},
+    swarm::{Announce, SocketAnnounce, SwarmStats, Wanted},
     tracker::{FullScrapeRefused, Tracker},
-    types::{
-        AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, PeerAddrV6, PeerId, SocketId, Timestamp,
-    },
+    types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, SocketId, Timestamp},
 };
 
 /// See the [module](self).
@@ -313,10 +312,7 @@ impl Desk {
     pub fn announce(&self, announce: &DirectAnnounce) -> Result<AnnounceAnswer, &'static str> {
         let mut state = self.lock();
         let now = clock::timestamp();
-        let mut rows = Rows {
-            hub: &self.context.hub,
-            answer: AnnounceAnswer::default(),
-        };
+        let mut rows = Rows::new(&self.context.hub);
         let (addr, carries, rng) = match announce.sender {
             Sender::Socket(socket) => {
                 let wanted = announce
@@ -366,10 +362,7 @@ impl Desk {
         numwant: usize,
     ) -> AnnounceAnswer {
         let mut state = self.lock();
-        let mut rows = Rows {
-            hub: &self.context.hub,
-            answer: AnnounceAnswer::default(),
-        };
+        let mut rows = Rows::new(&self.context.hub);
         let store = self.context.tracker.store();
         let rng = &mut state.rng;
         let count = numwant.min(self.context.tracker.config().max_numwant);
@@ -519,60 +512,6 @@ impl State {
             // As any datagram it may get lost.
             let _ = socket.send_to(packet, &to.into());
         }
-    }
-}
-
-/// Gathers the peers of an answer.
-struct Rows<'a> {
-    hub: &'a super::websocket::Hub,
-    answer: AnnounceAnswer,
-}
-
-impl Rows<'_> {
-    fn outcome(&mut self, outcome: &Outcome) {
-        self.answer.complete = outcome.complete;
-        self.answer.incomplete = outcome.incomplete;
-    }
-
-    fn run<A: Copy>(&mut self, run: Run<'_, A>, addr: impl Fn(A) -> PeerAddr) {
-        for (&peer, meta) in run.addrs.iter().zip(run.peers) {
-            self.answer.peers.push(PeerRow {
-                peer_id: meta.peer_id,
-                addr: Some(addr(peer).into()),
-                socket: None,
-                complete: meta.is_seeder(),
-            });
-        }
-    }
-}
-
-impl PeerSink for Rows<'_> {
-    fn begin(&mut self, outcome: &Outcome, v4: usize, v6: usize) {
-        self.outcome(outcome);
-        self.answer.peers.reserve(v4 + v6);
-    }
-
-    fn v4(&mut self, run: Run<'_, PeerAddrV4>) {
-        self.run(run, PeerAddr::V4);
-    }
-
-    fn v6(&mut self, run: Run<'_, PeerAddrV6>) {
-        self.run(run, PeerAddr::V6);
-    }
-}
-
-impl SocketSink for Rows<'_> {
-    fn begin(&mut self, outcome: &Outcome, _count: usize) {
-        self.outcome(outcome);
-    }
-
-    fn peer(&mut self, socket: SocketId, peer_id: PeerId) {
-        self.answer.peers.push(PeerRow {
-            peer_id,
-            addr: self.hub.addr(socket),
-            socket: Some(socket),
-            complete: false,
-        });
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod context;
 mod desk;
+mod event;
 pub mod events;
 mod http;
+mod peer_rows;
 mod proxy;
 mod questions;
 mod running;
