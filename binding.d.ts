@@ -49,6 +49,8 @@ export declare class NativeServer {
   housekeep(): void
   /** Reads an HTTP request. */
   parseHttp(head: NativeHttpHead): NativeParsed
+  /** Whose a connection is; null for a header that is believed and names no address. */
+  clientIp(remoteAddress: string, forwarded: string | undefined | null, trustProxy: boolean): string | null
   /** Reads a datagram; nothing comes back of one that has been dealt with. */
   parseUdp(packet: Buffer, address: string, port: number): NativeParsed | null
   /** Sends a datagram from the tracker's port. */

@@ -173,9 +173,9 @@ test('an error packet drops the connection id: the next announce connects again'
     }
   })
   const client = createClient(t, { announce: tracker.url })
-  client.on('warning', () => {})
+  const refused = nextValue(client, 'warning')
   client.start()
-  await tracker.packet('announce')
+  await refused
   refuse = false
   tracker.connectionId = Buffer.from('0102030405060708', 'hex')
   const updated = new Promise(resolve => client.once('update', resolve))

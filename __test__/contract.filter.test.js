@@ -62,7 +62,7 @@ for (const [transport, join] of Object.entries(TRANSPORTS)) {
   }
 
   const promising = {
-    'a promise of undefined': async () => {},
+    'a promise of undefined': async infoHash => {},
     'a promise of null': async infoHash => null,
     'a promise of true': async (infoHash, params) => true,
     true: infoHash => true

@@ -9,6 +9,9 @@ const { Sockets } = require('./sockets')
 /** Offers of an announce that are passed on, if the options don't say. */
 const MAX_OFFERS = 20
 
+/** The engine's default: torrents of one socket. */
+const MAX_INFO_HASHES = 20_000
+
 /**
  * What the parts of a server share: the engine's server, and the tables by which its numbers are known
  * here.
@@ -24,6 +27,7 @@ class Engine {
     this.sockets = new Sockets(this.native)
     this.maxNumwant = options.maxNumwant
     this.maxMessage = options.native.webSocket?.maxMessage
+    this.maxInfoHashes = options.native.webSocket?.maxInfoHashes ?? MAX_INFO_HASHES
     this.maxOffers = options.native.webSocket?.maxOffers ?? MAX_OFFERS
     this.peersCacheLength = options.peersCacheLength
     this.peersCacheTtl = options.peersCacheTtl
@@ -110,13 +114,6 @@ class Engine {
     if (trackerId !== undefined) extras['tracker id'] = trackerId
     if (externalIp && net.isIPv4(ip)) extras['external ip'] = Buffer.from(ip.split('.').map(Number))
     return extras
-  }
-
-  /** Whose connection it is; null for a header that is believed and says nothing sensible. */
-  clientIp (remoteAddress, forwarded, trustProxy) {
-    if (!trustProxy || forwarded === undefined) return remoteAddress.replace(/^::ffff:/, '')
-    const ip = String(forwarded).split(',')[0].trim()
-    return net.isIP(ip) === 0 ? null : ip
   }
 }
 

@@ -18,23 +18,35 @@ exports.onWebSocketConnection = function onWebSocketConnection (socket, opts = {
   socket.peerId = null
   socket.infoHashes = []
   const where = origin(server, socket, trustProxy)
+  let closing = false
+  const close = () => {
+    closing = true
+    socket.close?.()
+  }
+  const refuse = () => {
+    // Whatever it sends until it is gone must not end the program.
+    socket.on('error', () => {})
+    close()
+  }
   if (where === null) {
     native.warn('ERR_TRACKER_WEBSOCKET_REFUSED', 'invalid x-forwarded-for header', null, null)
-    return socket.close?.()
+    return refuse()
   }
-  const close = () => socket.close?.()
   const id = sockets.open(socket, where, close)
   if (id === undefined) {
     native.warn('ERR_TRACKER_WEBSOCKET_REFUSED', 'too many sockets', where.ip, where.port)
-    return close()
+    return refuse()
   }
+  server._startHousekeeping()
 
   const onMessage = (data, isBinary) => {
+    // A peer need not heed that it is to be closed.
+    if (closing) return
     if (data.length > maxMessage) {
       native.warn('ERR_TRACKER_WEBSOCKET', 'WebSocket closed: message too long', where.ip, where.port)
       return close()
     }
-    note(socket, sockets.message(id, isBinary === true ? null : data))
+    note(socket, sockets.message(id, isBinary === true ? null : data), server._engine.maxInfoHashes)
     forgetRequest(socket)
     server._drainSoon()
   }
@@ -66,12 +78,14 @@ function origin (server, socket, trustProxy) {
   if (!request) {
     socket.headers ??= {}
     socket.port ??= 0
+    const port = Math.trunc(Number(socket.port)) & 0xffff
     const ip = socket.ip ?? '0.0.0.0'
     socket.addr ??= addr(ip, socket.port)
-    return { ip: net.isIP(ip) === 0 ? '0.0.0.0' : ip, port: socket.port, headers: socket.headers }
+    return { ip: net.isIP(ip) === 0 ? '0.0.0.0' : ip, port, headers: socket.headers }
   }
   const { remoteAddress = '0.0.0.0', remotePort = 0 } = request.connection ?? request.socket ?? {}
-  const ip = server._engine.clientIp(remoteAddress, request.headers['x-forwarded-for'], trustProxy)
+  const forwarded = request.headers['x-forwarded-for']
+  const ip = server._engine.native.clientIp(remoteAddress, forwarded, Boolean(trustProxy))
   if (ip === null) return null
   socket.ip = ip
   socket.port = remotePort
@@ -87,7 +101,7 @@ function forgetRequest (socket) {
 
 // What a socket has announced is to be seen on it. The engine has found out already whether the message
 // is any good.
-function note (socket, text) {
+function note (socket, text, most) {
   if (text === null) return
   let message
   try {
@@ -99,7 +113,8 @@ function note (socket, text) {
   if (action !== 'announce' || typeof infoHash !== 'string' || typeof peerId !== 'string') return
   socket.peerId ??= Buffer.from(peerId, 'latin1').toString('hex')
   const hex = Buffer.from(infoHash, 'latin1').toString('hex')
-  if (hex.length === 40 && !socket.infoHashes.includes(hex)) socket.infoHashes.push(hex)
+  const { infoHashes } = socket
+  if (hex.length === 40 && infoHashes.length < most && !infoHashes.includes(hex)) infoHashes.push(hex)
 }
 
 function addr (ip, port) {

@@ -5,8 +5,9 @@ const { trackerError } = require('../errors')
 /**
  * Asks a server's `filter` about an announce and calls `done(err)` once: with null if it may go on.
  *
- * The filter calls back, as it always has; one that takes fewer than three parameters says it by what
- * it returns, or by a promise of that.
+ * The filter calls back, as it always has; one that takes fewer than three parameters may say it by what
+ * it returns, or by a promise of that. Nothing is no verdict, since `(...args) => {}` may call back later;
+ * but a promise of nothing is one, from a function that names its parameters and has none for a callback.
  */
 exports.askFilter = function askFilter (server, params, done) {
   const filter = server._filter
@@ -28,8 +29,9 @@ exports.askFilter = function askFilter (server, params, done) {
     if (isPromise(result)) result.then(undefined, err => settle(asError(err)))
     return
   }
-  if (isPromise(result)) result.then(value => settle(verdict(value)), err => settle(asError(err)))
-  else settle(verdict(result))
+  const decide = (value, isFinal) => { if (value !== undefined || isFinal) settle(verdict(value)) }
+  if (isPromise(result)) result.then(value => decide(value, filter.length > 0), err => settle(asError(err)))
+  else decide(result, false)
 }
 
 function verdict (value) {

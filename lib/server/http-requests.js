@@ -11,10 +11,12 @@ const { statsResponse } = require('./stats')
 exports.onHttpRequest = function onHttpRequest (req, res, opts = {}) {
   const server = this
   if (server.destroyed) return res.end()
+  server._startHousekeeping()
   const { native } = server._engine
   const parsed = native.parseHttp(requestHead(req, opts))
   if (parsed.stats !== undefined) {
     return statsResponse(server, parsed.stats, ({ contentType, body }) => {
+      if (res.headersSent || res.writableEnded) return
       res.setHeader('content-type', contentType)
       res.end(body)
     })

@@ -275,7 +275,10 @@ class Server extends EventEmitter {
         this._engine.native.close(() => {})
         throw err
       }
-      if (this.#state === 'closed') return
+      if (this.#state === 'closed') {
+        openServers.delete(this)
+        return this.http._closed(() => {})
+      }
     } else {
       this.http?._opened(bound.http6 && httpBinding.v6 === '::' ? bound.http6 : bound.http4 ?? bound.http6)
     }
@@ -309,7 +312,7 @@ class Server extends EventEmitter {
   // What the program does not answer.
   #serveByNode () {
     const { http, ws: takesWs, noServer, native } = this.#options
-    this.#startHousekeeping()
+    this._startHousekeeping()
     if (!http) return
     this.http._on('error', err => { if (this.listening) this.emit('error', err) })
     this.http._on('request', (req, res) => {
@@ -323,7 +326,7 @@ class Server extends EventEmitter {
     const { origins } = native.webSocket
     this.http._on('upgrade', (request, socket, head) => {
       if (isAllowed(request.headers.origin, origins)) this.ws._upgrade(request, socket, head)
-      else socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
+      else forbid(socket)
     })
   }
 
@@ -340,9 +343,16 @@ class Server extends EventEmitter {
     this.http._takeOver(this._engine.native.handOver())
   }
 
-  #startHousekeeping () {
+  /** Has silent peers expire, for a server that the engine has no listening threads for. */
+  _startHousekeeping () {
+    if (this.#housekeeping !== null || this.destroyed) return
     const self = new WeakRef(this)
-    this.#housekeeping ??= setInterval(() => self.deref()?._engine.native.housekeep(), HOUSEKEEPING).unref()
+    const timer = setInterval(() => {
+      const server = self.deref()
+      if (server === undefined) clearInterval(timer)
+      else server._engine.native.housekeep()
+    }, HOUSEKEEPING).unref()
+    this.#housekeeping = timer
   }
 
   // A WebSocket is gone; so its peers leave the swarms of the program.
@@ -395,6 +405,13 @@ const openServers = new Set()
 
 function hide (object, name, value) {
   Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false })
+}
+
+// The socket is Node's raw one, which nobody else looks after.
+function forbid (socket) {
+  socket.on('error', () => {})
+  socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
+  setTimeout(() => socket.destroy(), HOUSEKEEPING).unref()
 }
 
 // Only browsers send an origin.

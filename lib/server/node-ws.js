@@ -33,6 +33,8 @@ class WebSocketServer extends Base {
       socket.upgradeReq = request
       onSocket(socket)
     })
+    // A server of the program's own.
+    options?.server?.on('upgrade', (request, socket, head) => this._upgrade(request, socket, head))
   }
 
   get _isWanted () {

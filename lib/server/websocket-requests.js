@@ -24,7 +24,8 @@ exports.answerWebSocket = function answerWebSocket (server, question, params) {
     }
     const { peers = [], action, interval, ...rest } = response
     const infoHash = Buffer.from(params.info_hash, 'hex').latin1Slice()
-    server._engine.joined(params)
+    // Of the engine's own swarms it takes a gone socket's peers itself.
+    if (server._usesJavaScript) server._engine.joined(params)
     const offersTo = passOffersOn(server, params, peers, infoHash)
     native.reply(question, {
       text: params.answer

@@ -93,6 +93,21 @@ impl NativeServer {
         })
     }
 
+    /// Whose a connection is; null for a header that is believed and names no address.
+    #[napi(catch_unwind)]
+    pub fn client_ip(
+        &self,
+        remote_address: String,
+        forwarded: Option<String>,
+        trust_proxy: bool,
+    ) -> Result<Option<String>> {
+        let remote = socket_addr(&remote_address, 0)?;
+        let ip = self
+            .desk
+            .client_ip(remote, forwarded.as_deref(), Some(trust_proxy));
+        Ok(ip.map(|ip| ip.to_string()))
+    }
+
     /// Reads a datagram; nothing comes back of one that has been dealt with.
     #[napi(catch_unwind)]
     pub fn parse_udp(

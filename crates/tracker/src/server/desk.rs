@@ -271,13 +271,7 @@ impl Desk {
         trust_all: Option<bool>,
         accept: (bool, bool),
     ) -> HttpParsed {
-        let trust = match trust_all {
-            Some(true) if !matches!(self.context.options.trust_proxy, TrustProxy::Proxies(_)) => {
-                &TrustProxy::First
-            }
-            Some(false) => &TrustProxy::No,
-            _ => &self.context.options.trust_proxy,
-        };
+        let trust = self.trust(trust_all);
         let (is_get, wants_json) = accept;
         let head = Head {
             target,
@@ -298,6 +292,27 @@ impl Desk {
                 code: refused.code,
                 reason: refused.reason,
             },
+        }
+    }
+
+    /// Whose a connection is; `None` for a header that is believed and names no address.
+    pub fn client_ip(
+        &self,
+        remote: SocketAddr,
+        forwarded: Option<&str>,
+        trust_all: Option<bool>,
+    ) -> Option<IpAddr> {
+        let lines = forwarded.map(str::as_bytes).into_iter();
+        self.trust(trust_all).client_ip(remote, lines).ok()
+    }
+
+    fn trust(&self, all: Option<bool>) -> &TrustProxy {
+        match all {
+            Some(true) if !matches!(self.context.options.trust_proxy, TrustProxy::Proxies(_)) => {
+                &TrustProxy::First
+            }
+            Some(false) => &TrustProxy::No,
+            _ => &self.context.options.trust_proxy,
         }
     }
 
