@@ -18,6 +18,8 @@ class Engine {
   #watched = new Map()
   /** Peers of sockets in swarms that the engine does not know, by socket. */
   #joined = new Map()
+  /** What is said for sockets that are gone. */
+  #leaving = new WeakSet()
 
   constructor (options, onEvents) {
     this.native = new native.NativeServer(options.native, onEvents)
@@ -39,6 +41,11 @@ class Engine {
   /** The number of a WebSocket; undefined if it is none of the engine's. */
   socketId (socket) {
     return this.sockets.idOf(socket)
+  }
+
+  /** Whether the program serves the socket. */
+  isExternal (socket) {
+    return this.sockets.isExternal(this.sockets.idOf(socket))
   }
 
   /** The number of an announce's socket. One that nobody has seen yet gets one. */
@@ -100,6 +107,18 @@ class Engine {
     if (peers === undefined) return
     this.#joined.delete(socket)
     for (const [infoHash, peerId] of peers) this.onLeft?.(infoHash, peerId)
+  }
+
+  /** The `params` with which a peer of a socket that is gone leaves a swarm of the program's. */
+  leavingParams (peerId) {
+    const params = { type: 'ws', event: 'stopped', numwant: 0, peer_id: peerId }
+    this.#leaving.add(params)
+    return params
+  }
+
+  /** The store knows already, and may have the same id of another socket. */
+  isLeaving (params) {
+    return this.#leaving.has(params)
   }
 
   /** Of an answer to an HTTP announce what options add, as the engine does. */

@@ -341,7 +341,7 @@ class Server extends EventEmitter {
   #left (infoHash, peerId) {
     if (!this._usesJavaScript) return
     this.getSwarm(infoHash, (err, swarm) => {
-      if (!err && swarm) swarm.announce({ type: 'ws', event: 'stopped', numwant: 0, peer_id: peerId })
+      if (!err && swarm) swarm.announce(this._engine.leavingParams(peerId))
     })
   }
 

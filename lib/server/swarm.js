@@ -1,5 +1,6 @@
 'use strict'
 
+const { trackerError } = require('../errors')
 const SwarmPeers = require('./swarm-peers')
 const { engineOf } = require('./engine')
 
@@ -44,7 +45,7 @@ class Swarm {
     const method = METHODS[params.event]
     if (method === undefined || !Object.hasOwn(METHODS, params.event)) return cb(new Error('invalid event'))
     const failure = this.#isWhole(method) ? this.#announceWhole(params, cb) : this.#announceInParts(method, params, cb)
-    if (failure) cb(new Error(failure))
+    if (failure) cb(refused(failure))
   }
 
   /** The counts: `cb(null, { complete, incomplete, downloaded })`. */
@@ -105,12 +106,13 @@ class Swarm {
 
   #change (params, event) {
     const { failure } = this.#announceNative(params, event, 0)
-    if (failure) throw new Error(failure)
+    if (failure) throw refused(failure)
   }
 
   #announceNative (params, event, numwant) {
     const { native } = this.#engine
     const isSocket = params.type === 'ws'
+    if (isSocket && this.#engine.isLeaving(params)) return this.#counts()
     if (isSocket && !params.socket) return this.#announceGone(params, event)
     const wanted = isSocket ? this.#engine.offersPassedOn(params, numwant) : numwant
     const { ip, port } = params.ip === undefined ? splitAddr(params.addr) : params
@@ -133,8 +135,17 @@ class Swarm {
   // Of a socket that is gone only this can be said.
   #announceGone (params, event) {
     if (event === 'stopped') this.#engine.native.removePeer(this.infoHash, params.peer_id)
+    return this.#counts()
+  }
+
+  #counts () {
     return { complete: this.complete, incomplete: this.incomplete, peers: Buffer.alloc(0) }
   }
+}
+
+// The one thing that the store refuses: what a socket may announce has a limit.
+function refused (failure) {
+  return trackerError(failure, 'ERR_TRACKER_TOO_MANY_INFO_HASHES')
 }
 
 function splitAddr (addr) {
