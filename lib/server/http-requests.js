@@ -2,7 +2,7 @@
 
 const { encode } = require('./bencode')
 const { httpParams } = require('./params')
-const { ACTIONS, emitAnnounce } = require('./requests')
+const { ACTIONS, emitAnnounce, emitRefused } = require('./requests')
 const { statsResponse } = require('./stats')
 
 /**
@@ -52,7 +52,7 @@ exports.scrapeParams = function scrapeParams (infoHashes) {
 }
 
 function afterAnswer (server, params, err) {
-  if (err) server.emit('warning', err)
+  if (err) emitRefused(server, err)
   else if (params.action === ACTIONS.ANNOUNCE) emitAnnounce(server, params)
 }
 

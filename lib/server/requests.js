@@ -120,7 +120,12 @@ function v6Bytes (ip) {
 /** Tells listeners of an announce that was answered. */
 function emitAnnounce (server, params, name = params.addr) {
   const event = EVENT_NAMES[params.event]
-  if (event !== undefined) server.emit(event, name, params)
+  if (event !== undefined && !server.destroyed) server.emit(event, name, params)
 }
 
-module.exports = { ACTIONS, emitAnnounce, onRequest }
+/** Tells them of a request that was refused. After `close` there is nothing to hear any more. */
+function emitRefused (server, err) {
+  if (!server.destroyed) server.emit('warning', err)
+}
+
+module.exports = { ACTIONS, emitAnnounce, emitRefused, onRequest }

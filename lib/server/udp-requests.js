@@ -1,7 +1,7 @@
 'use strict'
 
 const { udpParams } = require('./params')
-const { ACTIONS, emitAnnounce } = require('./requests')
+const { ACTIONS, emitAnnounce, emitRefused } = require('./requests')
 
 const ACTION_ERROR = 3
 
@@ -58,7 +58,7 @@ function answerConnect (server, packet, send, body) {
   server._onRequest(params, err => {
     if (!err) return send(body)
     send(errorPacket(params, err.message ?? 'refused'))
-    server.emit('warning', err)
+    emitRefused(server, err)
   })
 }
 
@@ -66,7 +66,7 @@ function answer (server, params, send) {
   server._onRequest(params, (err, response) => {
     if (err) {
       send(errorPacket(params, err.message ?? 'refused'))
-      server.emit('warning', err)
+      emitRefused(server, err)
       return
     }
     if (params.action === ACTIONS.SCRAPE) return send(scrapePacket(params, response))

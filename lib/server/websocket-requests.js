@@ -1,6 +1,6 @@
 'use strict'
 
-const { ACTIONS, emitAnnounce } = require('./requests')
+const { ACTIONS, emitAnnounce, emitRefused } = require('./requests')
 
 /**
  * Answers a message that the engine has read, by way of `_onRequest`.
@@ -11,9 +11,11 @@ const { ACTIONS, emitAnnounce } = require('./requests')
 exports.answerWebSocket = function answerWebSocket (server, question, params) {
   const { native } = server._engine
   server._onRequest(params, (err, response) => {
+    // What the engine has for a socket of the program's comes by a bell that keeps no program running.
+    if (server._engine.isExternal(params.socket)) server._drainSoon()
     if (err) {
       native.refuse(question, String(err.message ?? 'refused'))
-      server.emit('warning', err)
+      emitRefused(server, err)
       return
     }
     if (params.action === ACTIONS.SCRAPE) {
