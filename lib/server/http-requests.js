@@ -2,7 +2,7 @@
 
 const { encode } = require('./bencode')
 const { httpParams } = require('./params')
-const { ACTIONS, emitAnnounce, emitRefused } = require('./requests')
+const { ACTIONS, dictionary, emitAnnounce, emitRefused } = require('./requests')
 const { statsResponse } = require('./stats')
 
 /**
@@ -62,6 +62,10 @@ function httpBody (server, params, err, response) {
   if (rest.files !== undefined) rest.files = new Map(Object.entries(rest.files))
   if (action === ACTIONS.ANNOUNCE) {
     for (const [key, value] of Object.entries(server._engine.announceExtras(params))) rest[key] ??= value
+    // With a `compact` that is neither 0 nor 1 they are still what programs know.
+    if (Array.isArray(rest.peers)) {
+      rest.peers = rest.peers.map(peer => typeof peer?.peerId === 'string' ? dictionary(peer) : peer)
+    }
     if (params.compact !== 1 && params.no_peer_id === '1' && Array.isArray(rest.peers)) {
       rest.peers = rest.peers.map(({ 'peer id': _, ...peer }) => peer)
     }

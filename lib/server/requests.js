@@ -46,11 +46,7 @@ function announceTo (server, swarm, params, cb) {
       const { v4, v6 } = compact(response.peers)
       response.peers = v4
       response.peers6 = v6
-    } else if (params.type === 'http' || params.compact === 0) {
-      response.peers = response.peers.map(peer => ({
-        'peer id': Buffer.from(peer.peerId, 'hex'), ip: peer.ip, port: peer.port
-      }))
-    }
+    } else if (params.compact === 0) response.peers = response.peers.map(dictionary)
     cb(null, response)
   })
 }
@@ -88,6 +84,11 @@ function onScrape (server, params, cb) {
     if (err || !swarm) return settle(at, err)
     swarm.scrape(params, (err, row) => settle(at, err, row))
   }))
+}
+
+/** A peer as it is said without `compact` (BEP 3). */
+function dictionary ({ peerId, ip, port }) {
+  return { 'peer id': Buffer.from(peerId, 'hex'), ip, port }
 }
 
 /** The addresses of peers, 6 or 18 bytes each (BEP 23, BEP 7). */
@@ -128,4 +129,4 @@ function emitRefused (server, err) {
   if (!server.destroyed) server.emit('warning', err)
 }
 
-module.exports = { ACTIONS, emitAnnounce, emitRefused, onRequest }
+module.exports = { ACTIONS, dictionary, emitAnnounce, emitRefused, onRequest }
