@@ -12,6 +12,12 @@ const CLIPPY = ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D'
 /** For a test and also for a whole test file: one that hangs is named, and the others still run. */
 const FILE_LIMIT_MS = 5 * 60 * 1000
 
+/** Has servers answer by way of JavaScript, as they do for programs that replace parts of them. */
+const FORCED = { TRACKER_FORCE_JAVASCRIPT: '1' }
+
+/** Of test files: those in which a server of ours answers. */
+const isServerTest = file => /^(server|ws|contract|process)\b/.test(file) && !/^contract\.client/.test(file)
+
 /**
  * `{ name, command, args, env, reader }` each, in the order in which they run. `runsAlone` marks those
  * that no build runs beside, `needsAddon` those that load the addon, `needsPrevious` one that makes no
@@ -32,7 +38,10 @@ function steps ({ quick, print }) {
       needsPrevious: true
     },
     tests('JavaScript tests', '__test__', print),
-    ...(quick ? [] : [tests('end-to-end tests', '__test__/e2e', print)])
+    ...(quick ? [] : [
+      { ...tests('JavaScript tests, JavaScript path forced', '__test__', print, isServerTest), env: FORCED },
+      tests('end-to-end tests', '__test__/e2e', print)
+    ])
   ]
 }
 
@@ -45,9 +54,9 @@ function node (name, args, reader) {
   return { name, command: process.execPath, args, reader }
 }
 
-/** The test files of one folder. Node 20 knows no patterns here, so they are listed. */
-function tests (name, folder, print) {
-  const files = fs.readdirSync(path.join(ROOT, folder)).filter(file => file.endsWith('.test.js')).sort()
+/** The test files of one folder that are `wanted`. Node 20 knows no patterns here, so they are listed. */
+function tests (name, folder, print, wanted = () => true) {
+  const files = fs.readdirSync(path.join(ROOT, folder)).filter(file => file.endsWith('.test.js') && wanted(file)).sort()
   return {
     ...node(name, [
       '--test', `--test-timeout=${FILE_LIMIT_MS}`, '--test-reporter=./scripts/lib/node-reporter.js',
