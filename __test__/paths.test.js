@@ -4,7 +4,9 @@
 // with the same random choices.
 
 const assert = require('node:assert')
-const { CORPUS } = require('./helpers/paths-corpus')
+const fs = require('node:fs')
+const path = require('node:path')
+const { CORPUS, ROWS } = require('./helpers/paths-corpus')
 const { replay } = require('./helpers/paths-replay')
 const { httpPort, listen, Server, closeServer, udpPort } = require('./helpers/subjects')
 const { test } = require('./helpers/test')
@@ -69,4 +71,9 @@ test('a filter that allows everything: the same bytes as without', async t => {
 test('another seed, other bytes', async t => {
   const other = await answers(t, { _seed: 21 })
   assert.notDeepStrictEqual(other, await native)
+})
+
+test('the differences for which the original is not asked are listed in the README', () => {
+  const readme = fs.readFileSync(path.join(__dirname, '..', 'README.md'), 'utf8')
+  for (const row of Object.values(ROWS)) assert.ok(readme.includes(`| ${row} |`), row)
 })

@@ -9,6 +9,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 const { run } = require('../scripts/lib/process')
 const { WholeReader, CargoReader, NodeReader } = require('../scripts/lib/results')
+const { steps } = require('../scripts/lib/steps')
 
 function readCargo (stdout, stderr, failure) {
   const printed = []
@@ -110,4 +111,16 @@ test('node: a file that does not end is a failure', async t => {
   const { counts, text } = await runFile(t, 'test("a", () => {}); setInterval(() => {}, 1000)', 1000)
   assert.equal(counts[1], 1)
   assert.match(text, /timed out/)
+})
+
+test('the server tests run once more with the JavaScript path forced, but not for a quick look', () => {
+  const forced = quick => steps({ quick, print () {} }).filter(({ env }) => env?.TRACKER_FORCE_JAVASCRIPT === '1')
+  assert.deepEqual(forced(true), [])
+  const [{ name, args, needsAddon }, ...others] = forced(false)
+  assert.deepEqual(others, [])
+  assert.equal(name, 'JavaScript tests, JavaScript path forced')
+  assert.ok(needsAddon)
+  const files = args.filter(arg => arg.startsWith('__test__/')).map(file => path.basename(file, '.test.js'))
+  for (const file of ['server.http', 'ws.relay', 'contract.swarm', 'process']) assert.ok(files.includes(file), file)
+  for (const file of files) assert.doesNotMatch(file, /client|paths|package/)
 })

@@ -12,6 +12,12 @@ const CLIPPY = ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D'
 /** For a test and also for a whole test file: one that hangs is named, and the others still run. */
 const FILE_LIMIT_MS = 5 * 60 * 1000
 
+/** Has servers answer by way of JavaScript, as they do for programs that replace parts of them. */
+const FORCED = { TRACKER_FORCE_JAVASCRIPT: '1' }
+
+/** Of test files: those in which a server of ours answers. */
+const isServerTest = file => /^(server|ws|contract|process)\b/.test(file) && !/^contract\.client/.test(file)
+
 /**
  * `{ name, command, args, env, reader }` each, in the order in which they run. `runsAlone` marks those
  * that no build runs beside, `needsAddon` those that load the addon, `needsPrevious` one that makes no
@@ -33,11 +39,7 @@ function steps ({ quick, print }) {
     },
     tests('JavaScript tests', '__test__', print),
     ...(quick ? [] : [
-      {
-        // The server's tests once more, with every answer made by way of JavaScript.
-        ...tests('JavaScript tests of the server, by way of JavaScript', '__test__', print, isServerTest),
-        env: { TRACKER_FORCE_JAVASCRIPT: '1' }
-      },
+      { ...tests('JavaScript tests, JavaScript path forced', '__test__', print, isServerTest), env: FORCED },
       tests('end-to-end tests', '__test__/e2e', print)
     ])
   ]
@@ -52,15 +54,9 @@ function node (name, args, reader) {
   return { name, command: process.execPath, args, reader }
 }
 
-/** Files that have to do with a server; those of the contract but for the client's. */
-function isServerTest (file) {
-  return /^(server|ws|process|paths|contract)\./.test(file) && !/^contract\.(client|test)/.test(file)
-}
-
-/** The test files of one folder. Node 20 knows no patterns here, so they are listed. */
-function tests (name, folder, print, isIncluded = () => true) {
-  const files = fs.readdirSync(path.join(ROOT, folder))
-    .filter(file => file.endsWith('.test.js') && isIncluded(file)).sort()
+/** The test files of one folder that are `wanted`. Node 20 knows no patterns here, so they are listed. */
+function tests (name, folder, print, wanted = () => true) {
+  const files = fs.readdirSync(path.join(ROOT, folder)).filter(file => file.endsWith('.test.js') && wanted(file)).sort()
   return {
     ...node(name, [
       '--test', `--test-timeout=${FILE_LIMIT_MS}`, '--test-reporter=./scripts/lib/node-reporter.js',

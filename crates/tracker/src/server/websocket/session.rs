@@ -335,6 +335,13 @@ impl Session {
     }
 
     async fn close(&mut self, ended: Ended) {
+        // What was answered before the end is still said.
+        if let Some((text, mut verdict)) = self.asked.take()
+            && let Ok(verdict @ Verdict::Reply(_)) = verdict.try_recv()
+        {
+            let rng = &mut self.rng.borrow_mut();
+            self.relay.settled(&text, verdict, clock::timestamp(), rng);
+        }
         let (code, reason) = match ended {
             Ended::Gone => return,
             Ended::Told => {
