@@ -132,6 +132,10 @@ test('clients share a socket and hear of their own torrent alone', async t => {
   await tracker.left()
 })
 
+// The threads below bring a WebRTC of their own, for without one a client loads what is installed:
+// @roamhq/wrtc keeps references of the thread that loaded it last in statics, and deletes them when the
+// next one loads it. If that thread has ended, this writes into freed memory.
+
 test('threads share a socket', async t => {
   const tracker = await FakeWebSocketTracker.start(t)
   const client = createWsClient(t, { announce: tracker.url })
@@ -140,7 +144,7 @@ test('threads share a socket', async t => {
   const worker = new Worker(`
     const { parentPort, workerData: [root, announce] } = require('node:worker_threads')
     const Client = require(root)
-    const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 6881, announce, wrtc: {} })
+    const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 6881, announce, wrtc: { RTCPeerConnection: class {} } })
     client._trackers[0]._generateOffers = (numwant, cb) => cb([])
     client.on('update', data => { parentPort.postMessage(data.infoHash); client.destroy() })
     client.start()`, { eval: true, workerData: [ROOT, tracker.url] })
@@ -158,7 +162,7 @@ test('a thread that is ended leaves its sockets', async t => {
   const worker = new Worker(`
     const { parentPort, workerData: [root, announce] } = require('node:worker_threads')
     const Client = require(root)
-    const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 6881, announce, wrtc: {} })
+    const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 6881, announce, wrtc: { RTCPeerConnection: class {} } })
     client._trackers[0]._generateOffers = (numwant, cb) => cb([])
     client.on('update', () => parentPort.postMessage('updated'))
     client.start()`, { eval: true, workerData: [ROOT, tracker.url] })
