@@ -128,3 +128,59 @@ test('an upgrade on a server of the program\'s own is taken', async t => {
   await peer.close()
   await callback(cb => server.close(cb))
 })
+
+/** As little of a WebSocket as a server asks for. */
+function fakeSocket (props) {
+  const sent = []
+  return Object.assign(new EventEmitter(), { ip: '203.0.113.1', port: 1, sent, send: text => sent.push(text), close () {}, ...props })
+}
+
+test('a socket for which there is no room is nobody else\'s', async t => {
+  const server = await start(t, { ws: { maxSockets: 1 } })
+  const peer = await WsPeer.open(t, server)
+  const infoHash = randomHex()
+  await peer.join(infoHash)
+  const swarm = server.torrents[infoHash]
+  const stray = fakeSocket()
+  swarm.announce({ type: 'ws', event: 'started', peer_id: randomHex(), left: 1, numwant: 0, ip: '203.0.113.1', port: 1, socket: stray })
+  assert.deepStrictEqual(swarm.peers.keys, [peer.peerId])
+})
+
+test('sockets that a program serves leave with close', async () => {
+  const server = new Server({ http: false, udp: false, ws: false })
+  const socket = fakeSocket()
+  server.onWebSocketConnection(socket)
+  const { infoHash, peerId } = stranger()
+  const started = once(server, 'start')
+  socket.emit('message', JSON.stringify(announce({ infoHash, peerId, left: 1, event: 'started' })))
+  await started
+  assert.strictEqual(server.torrents[infoHash].incomplete, 1)
+  await callback(cb => server.close(cb))
+  assert.strictEqual(server.torrents[infoHash]?.incomplete ?? 0, 0)
+})
+
+test('a socket of the program\'s that reads too slowly is ended', async t => {
+  const server = new Server({ http: false, udp: false, ws: false })
+  t.after(() => callback(cb => server.close(cb)))
+  const socket = fakeSocket({ bufferedAmount: 2 ** 20 + 1 })
+  server.onWebSocketConnection(socket)
+  const ended = new Promise(resolve => { socket.terminate = resolve })
+  const warned = once(server, 'warning')
+  socket.emit('message', JSON.stringify({ action: 'scrape', info_hash: binary(randomHex()) }))
+  await ended
+  assert.strictEqual((await warned)[0].code, 'ERR_TRACKER_SLOW_SOCKET')
+  assert.deepStrictEqual(socket.sent, [])
+})
+
+test('a hand-over in the middle of many connections loses none', async t => {
+  const server = new Server({ udp: false, stats: false, threads: 4 })
+  t.after(() => closeServer(server))
+  await listen(server)
+  const port = httpPort(server)
+  const asked = Array.from({ length: 200 }, () => request(port, '/hello'))
+  server.http.on('request', (req, res) => res.end('hello'))
+  const answers = await Promise.all(asked)
+  // Whoever came to the engine first was told that there is no such path.
+  for (const { body } of answers) assert.match(body.toString(), /^hello$|invalid action/)
+  assert.strictEqual((await request(port, '/hello')).body.toString(), 'hello')
+})

@@ -12,6 +12,9 @@ const MAX_OFFERS = 20
 /** The engine's default: torrents of one socket. */
 const MAX_INFO_HASHES = 20_000
 
+/** Likewise: bytes that may wait for a socket. */
+const MAX_QUEUE = 2 ** 20
+
 /**
  * What the parts of a server share: the engine's server, and the tables by which its numbers are known
  * here.
@@ -24,7 +27,7 @@ class Engine {
 
   constructor (options, onEvents) {
     this.native = new native.NativeServer(options.native, onEvents)
-    this.sockets = new Sockets(this.native)
+    this.sockets = new Sockets(this.native, options.native.webSocket?.maxQueue ?? MAX_QUEUE)
     this.maxNumwant = options.maxNumwant
     this.maxMessage = options.native.webSocket?.maxMessage
     this.maxInfoHashes = options.native.webSocket?.maxInfoHashes ?? MAX_INFO_HASHES

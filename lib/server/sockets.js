@@ -35,6 +35,7 @@ class SocketFacade {
  */
 class Sockets {
   #native
+  #maxQueue
   #ids = new WeakMap()
   #facades = new Map()
   #external = new Map()
@@ -42,8 +43,10 @@ class Sockets {
     if (this.#facades.get(id)?.deref() === undefined) this.#facades.delete(id)
   })
 
-  constructor (native) {
+  /** @param {number} maxQueue bytes that may wait for a socket of the program's */
+  constructor (native, maxQueue) {
     this.#native = native
+    this.#maxQueue = maxQueue
   }
 
   /** The socket of this number, one object as long as somebody has it. */
@@ -95,8 +98,15 @@ class Sockets {
 
   /** Sends what the engine has for a socket of the program's. */
   deliver (id, text) {
-    const socket = this.#external.get(id)?.socket
-    socket?.send(text, socket.onSend)
+    const entry = this.#external.get(id)
+    if (entry === undefined) return
+    const { socket, close } = entry
+    // The engine counts what waits until it is handed out; from there on `ws` does.
+    if (socket.bufferedAmount > this.#maxQueue) {
+      this.#native.warn('ERR_TRACKER_SLOW_SOCKET', 'a WebSocket peer that reads too slowly was closed', null, null)
+      return socket.terminate ? socket.terminate() : close()
+    }
+    socket.send(text, socket.onSend)
   }
 
   /** The engine wants it closed. */

@@ -226,7 +226,12 @@ fn socket_number(socket: SocketId) -> f64 {
 /// Numbers below 2^53, as we gave them out.
 #[expect(clippy::cast_sign_loss, reason = "casts from f64 saturate")]
 fn socket_id(number: f64) -> SocketId {
-    SocketId(number as u64)
+    // Casts saturate: what is no number of ours must not become the first socket's.
+    SocketId(if number >= 0.0 {
+        number as u64
+    } else {
+        u64::MAX
+    })
 }
 
 impl ObjectFinalize for NativeServer {
