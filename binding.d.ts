@@ -285,6 +285,8 @@ export interface NativeHttpHead {
 export interface NativeListeners {
   v4?: number
   v6?: number
+  /** Connections that waited on listeners which are no more. */
+  accepted: Array<number>
 }
 
 /** A key of a query, and its value as text or as bytes. */

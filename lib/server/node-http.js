@@ -119,6 +119,10 @@ class HttpServer extends http.Server {
       this.#second.on('error', err => this.emit('error', err))
       this.#second.listen({ fd: descriptors[1] })
     }
+    // Those who came before, and were not accepted yet.
+    for (const fd of listeners?.accepted ?? []) {
+      this.emit('connection', new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true }))
+    }
     if (!this.#refed) this.unref()
   }
 

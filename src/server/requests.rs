@@ -190,6 +190,8 @@ impl NativeServer {
 pub struct NativeListeners {
     pub v4: Option<i32>,
     pub v6: Option<i32>,
+    /// Connections that waited on listeners which are no more.
+    pub accepted: Vec<i32>,
 }
 
 #[napi]
@@ -197,11 +199,12 @@ impl NativeServer {
     /// Accepts no more HTTP connections, and gives up the listening sockets.
     #[napi(catch_unwind)]
     pub fn hand_over(&self) -> Option<NativeListeners> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (v4, v6) = running.as_mut()?.hand_over()?;
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = running.as_ref()?.hand_over()?;
         Some(NativeListeners {
-            v4: v4.and_then(descriptor),
-            v6: v6.and_then(descriptor),
+            v4: given.v4.and_then(descriptor),
+            v6: given.v6.and_then(descriptor),
+            accepted: given.accepted.into_iter().filter_map(descriptor).collect(),
         })
     }
 }

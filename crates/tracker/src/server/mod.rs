@@ -5,6 +5,7 @@ mod desk;
 mod event;
 pub mod events;
 mod http;
+mod listeners;
 mod peer_rows;
 mod proxy;
 mod questions;
@@ -17,6 +18,7 @@ pub use desk::{
     AnnounceAnswer, Desk, DirectAnnounce, HttpParsed, OpenError, PeerRow, Sender, UdpParsed, now,
 };
 pub use http::Action;
+pub use listeners::HandOver;
 pub use proxy::{Cidr, ParseCidrError, TrustProxy};
 pub use questions::{Reply, Verdict};
 pub use running::{Addrs, Bindings, Server, StartError};

@@ -17,6 +17,7 @@ use super::{
     desk::Desk,
     events::{EventQueue, Failure},
     http::HttpThread,
+    listeners::{HandOver, Listeners},
     udp::UdpHandler,
 };
 use crate::net::{BindError, FamilyAddrs, PortSockets, bind_tcp, bind_udp, udp};
@@ -51,8 +52,7 @@ pub struct Server {
     context: Arc<Context>,
     addrs: Addrs,
     stops: Vec<Stop>,
-    /// The HTTP listeners once more, for whoever they may be handed over to: IPv4, IPv6.
-    listeners: Option<(Vec<Socket>, Vec<Socket>)>,
+    listeners: Arc<Listeners>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -104,7 +104,7 @@ impl Server {
             context: Arc::clone(&context),
             addrs,
             stops: Vec::new(),
-            listeners: http.as_ref().map(clone_all).transpose()?,
+            listeners: Arc::new(Listeners::none()),
             threads: Mutex::default(),
         };
         if let Some(sockets) = udp {
@@ -112,6 +112,7 @@ impl Server {
             server.start_udp(&context, sockets)?;
         }
         if let Some(sockets) = http {
+            server.listeners.keep(&sockets).map_err(no_descriptor)?;
             server.start_http(&context, sockets, threads)?;
         }
         Ok(server)
@@ -122,23 +123,23 @@ impl Server {
         self.addrs
     }
 
-    /// Ends HTTP and WebSocket, but for requests under way, and gives up the listening sockets: IPv4,
-    /// IPv6. `None` if there are none any more.
-    pub fn hand_over(&mut self) -> Option<(Option<Socket>, Option<Socket>)> {
-        let (v4, v6) = self.listeners.take()?;
+    /// Ends HTTP and WebSocket, but for connections that there are, and gives up the listening sockets.
+    /// `None` if there are none any more.
+    pub fn hand_over(&self) -> Option<HandOver> {
         self.context.handed_over.store(true, Ordering::Relaxed);
         for stop in &self.stops {
             if let Stop::Http { accepting, .. } = stop {
                 accepting.send_replace(true);
             }
         }
-        Some((only_first(v4), only_first(v6)))
+        self.listeners.hand_over()
     }
 
     /// Tells the threads to end. No event is queued after this.
     pub fn stop(&self) {
         self.context.events.close();
         self.context.questions.close();
+        self.listeners.drop_all();
         for stop in &self.stops {
             match stop {
                 Stop::Udp(stop) => stop.stop(),
@@ -207,19 +208,22 @@ impl Server {
     ) -> Result<(), StartError> {
         let (accepting, serving) = (watch::Sender::new(false), watch::Sender::new(false));
         let listeners = pair(sockets.v4, sockets.v6);
-        for thread in HttpThread::plan(context, listeners, threads) {
+        let plan = HttpThread::plan(context, listeners, threads);
+        for (index, thread) in plan.into_iter().enumerate() {
             let (accepting, serving) = (accepting.subscribe(), serving.subscribe());
             let seed = random_seed(context)?;
             let context = Arc::clone(context);
+            let listeners = Arc::clone(&self.listeners);
             self.spawn("tracker-http", move || {
                 // Its listeners go with it, so there is nothing to start again.
                 match catch_unwind(AssertUnwindSafe(|| {
                     thread.run(&context, seed, &accepting, &serving)
                 })) {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(())) => return,
                     Ok(Err(error)) => context.events.fail(Failure::system("HTTP thread", error)),
                     Err(panic) => context.events.fail(panicked(&*panic)),
                 }
+                listeners.end(index);
             })?;
         }
         self.stops.push(Stop::Http { accepting, serving });
@@ -301,27 +305,6 @@ fn random_seed(context: &Context) -> Result<u64, StartError> {
         what: "random numbers",
         source,
     })
-}
-
-/// A second descriptor of each listener.
-fn clone_all(sockets: &PortSockets) -> Result<(Vec<Socket>, Vec<Socket>), StartError> {
-    let clone = |sockets: &[Socket]| -> Result<Vec<_>, StartError> {
-        let sockets = sockets.iter().map(Socket::try_clone);
-        sockets.collect::<io::Result<_>>().map_err(no_descriptor)
-    };
-    Ok((clone(&sockets.v4)?, clone(&sockets.v6)?))
-}
-
-/// One listener of those that share a port. The others end now, whoever holds them still: a connection
-/// that the system gave to them would be reset.
-fn only_first(sockets: Vec<Socket>) -> Option<Socket> {
-    let mut sockets = sockets.into_iter();
-    let first = sockets.next();
-    for other in sockets {
-        // Where it is not possible the listening threads close it in a moment.
-        let _ = other.shutdown(std::net::Shutdown::Both);
-    }
-    first
 }
 
 fn no_descriptor(source: io::Error) -> StartError {

@@ -126,20 +126,15 @@ pub(super) fn run<S: Service>(
                 .await
             }
             Source::Dealt(mut dealt) => {
-                let mut stop = until.clone();
-                loop {
-                    tokio::select! {
-                        _ = stop.wait_for(|&stop| stop) => return Ok(()),
-                        stream = dealt.recv() => match stream {
-                            Some(stream) => match TcpStream::from_std(stream) {
-                                Ok(stream) => spawn(stream),
-                                // No memory to watch it: the others must not end with it.
-                                Err(error) => service.accept_failed(error),
-                            },
-                            None => return Ok(()),
-                        },
+                // Ends with its dealer, so that nothing which was accepted is lost.
+                while let Some(stream) = dealt.recv().await {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => spawn(stream),
+                        // No memory to watch it: the others must not end with it.
+                        Err(error) => service.accept_failed(error),
                     }
                 }
+                Ok(())
             }
         }
     };
