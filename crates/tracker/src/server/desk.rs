@@ -183,7 +183,11 @@ impl Desk {
         self.context.questions.close();
         let mut state = self.lock();
         (state.udp_v4, state.udp_v6) = (None, None);
-        state.externals.clear();
+        let externals = std::mem::take(&mut state.externals);
+        drop(state);
+        for external in externals.into_values() {
+            external.relay.leave(clock::timestamp());
+        }
     }
 
     /// Goes on with a request that was asked about. Nothing happens if it has been settled already, or
@@ -524,7 +528,11 @@ impl State {
             IpAddr::V6(_) => &self.udp_v6,
         };
         if let Some(socket) = socket {
-            // As any datagram it may get lost.
+            // As any datagram it may get lost. The UDP threads wait a while for room in the kernel's
+            // buffer; whoever sends from here must not, though the socket is the same.
+            #[cfg(target_os = "linux")]
+            let _ = socket.send_to_with_flags(packet, &to.into(), libc::MSG_DONTWAIT);
+            #[cfg(not(target_os = "linux"))]
             let _ = socket.send_to(packet, &to.into());
         }
     }

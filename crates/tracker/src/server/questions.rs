@@ -55,6 +55,10 @@ pub(super) struct Questions {
 
 #[derive(Default)]
 struct Open {
+    /// Nobody gives verdicts any more.
+    closed: bool,
+    /// When those who do not wait any more were last looked for.
+    swept: Timestamp,
     last: u64,
     asked: BTreeMap<u64, (Timestamp, Asker)>,
 }
@@ -69,10 +73,24 @@ pub(super) enum Asker {
     External { socket: SocketId, message: Box<str> },
 }
 
+impl Asker {
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Task(task) if task.is_closed())
+    }
+}
+
 impl Questions {
     /// Keeps who asks, and numbers the question; `None` if there are too many.
     pub(super) fn ask(&self, asker: Asker, now: Timestamp) -> Option<u64> {
         let mut open = self.lock();
+        if open.closed {
+            return None;
+        }
+        if open.asked.len() >= MAX_OPEN && open.swept != now {
+            open.swept = now;
+            // Whose connection is gone has nobody to hear the verdict.
+            open.asked.retain(|_, (_, asker)| !asker.is_gone());
+        }
         if open.asked.len() >= MAX_OPEN {
             let (_, (since, _)) = open.asked.first_key_value()?;
             if now.since(*since).as_secs() < PATIENCE_SECS {
@@ -100,7 +118,10 @@ impl Questions {
 
     /// There will be no more verdicts.
     pub(super) fn close(&self) {
-        let asked = std::mem::take(&mut self.lock().asked);
+        let mut open = self.lock();
+        open.closed = true;
+        let asked = std::mem::take(&mut open.asked);
+        drop(open);
         drop(asked);
     }
 
@@ -118,10 +139,13 @@ mod tests {
         let questions = Questions::default();
         let at = Timestamp::from_secs;
         let mut first = None;
+        let mut waiting = Vec::new();
         for number in 0..MAX_OPEN {
             let (_, receiver) = questions.ask_for_task(at(1)).unwrap();
             if number == 0 {
                 first = Some(receiver);
+            } else {
+                waiting.push(receiver);
             }
         }
         assert!(questions.ask_for_task(at(60)).is_none());
@@ -133,5 +157,17 @@ mod tests {
         );
         assert!(questions.take(id).is_some());
         assert!(questions.take(id).is_none());
+        drop(waiting);
+        let asked: Vec<_> = (0..MAX_OPEN)
+            .map(|_| questions.ask_for_task(at(62)))
+            .collect();
+        assert!(asked.iter().all(Option::is_some), "who has gone makes room");
+    }
+
+    #[test]
+    fn nothing_is_asked_after_the_end() {
+        let questions = Questions::default();
+        questions.close();
+        assert!(questions.ask_for_task(Timestamp::from_secs(1)).is_none());
     }
 }
