@@ -183,12 +183,6 @@ impl Relay {
         for (info_hash, peer_id) in self.socket.leave() {
             store.leave_socket(&info_hash, peer_id, self.socket.id, now);
         }
-        if self.context.events.wants(want::GONE) {
-            let socket = self.socket.id;
-            self.context
-                .events
-                .append_now(&mut vec![Event::Gone { socket }]);
-        }
     }
 
     fn announce(

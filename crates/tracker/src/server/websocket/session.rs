@@ -39,7 +39,12 @@ use super::{
 };
 use crate::{
     clock,
-    server::{context::Context, events::Event, questions::Verdict, running::panicked},
+    server::{
+        context::Context,
+        events::{Event, want},
+        questions::Verdict,
+        running::panicked,
+    },
 };
 
 /// What is allocated for reading, per connection; a longer message grows it for a while. The
@@ -116,6 +121,7 @@ pub(crate) async fn serve(
     place.closed();
     session.leave();
     session.close(ending).await;
+    session.tell_gone().await;
 }
 
 struct Session {
@@ -152,6 +158,14 @@ impl Drop for Session {
 }
 
 impl Session {
+    /// Tells whoever keeps swarms of their own.
+    async fn tell_gone(&self) {
+        if self.context.events.wants(want::GONE) {
+            let socket = self.socket.id;
+            self.context.events.append(Event::Gone { socket }).await;
+        }
+    }
+
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.left, true) {
             self.relay.leave(clock::timestamp());
@@ -245,6 +259,8 @@ impl Session {
         let Some((text, _)) = self.asked.take() else {
             return ControlFlow::Continue(());
         };
+        // Nothing was read meanwhile: a pong may lie there.
+        self.pinged = false;
         let now = clock::timestamp();
         let Some(verdict) = verdict else {
             self.relay.busy(now);
