@@ -26,6 +26,10 @@ async function installPackages (log = console.error) {
   // npm writes this copy of the lock file at the end of each install.
   const installed = modified(path.join(ROOT, 'node_modules', '.package-lock.json'))
   if (installed !== null && installed >= modified(path.join(ROOT, 'package-lock.json'))) return
+  if (fs.lstatSync(path.join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    // npm empties the folder behind it first, which others use.
+    throw new SetupError('node_modules is a link, and out of date: remove it, or run `npm ci` where it leads, then run this again.')
+  }
   log('Installing npm packages (npm ci)')
   const lines = []
   // Build tools are development dependencies, which NODE_ENV=production would leave out.
