@@ -304,6 +304,8 @@ impl Session {
             stream.flush().await
         };
         tokio::select! {
+            // First: what was taken from the outbox would be lost, an answer that was given just before the end.
+            biased;
             result = time::timeout(patience, write) => match result {
                 Ok(Ok(())) => {
                     self.socket.sent(bytes);
