@@ -4,6 +4,7 @@ const http = require('node:http')
 const net = require('node:net')
 
 const { hold } = require('../keep-alive')
+const { noticing } = require('./user-listeners')
 
 /** Who listens to one of these wants to see requests or connections, and so Node has to have them. */
 const USER_EVENTS = new Set([
@@ -17,9 +18,7 @@ const CLOSE_GRACE = 1000
  * `server.http`: one of Node's servers, which the engine listens for until the program wants to have
  * requests itself.
  */
-class HttpServer extends http.Server {
-  #onWanted
-  #wanted = false
+class HttpServer extends noticing(http.Server, USER_EVENTS) {
   /** Where the engine listens, or did. */
   #address = null
   #engineListens = false
@@ -31,15 +30,10 @@ class HttpServer extends http.Server {
   /** @param {() => void} onWanted called once somebody listens to requests */
   constructor (options, onWanted) {
     super(options)
-    this.#onWanted = onWanted
+    this._notice(onWanted)
     Object.defineProperty(this, 'listening', {
       get: () => this.#engineListens || Boolean(this._handle), enumerable: true, configurable: true
     })
-  }
-
-  /** Whether the program has handlers. */
-  get _isWanted () {
-    return this.#wanted
   }
 
   address () {
@@ -59,29 +53,6 @@ class HttpServer extends http.Server {
     this.#release = null
     this.#second?.unref()
     return super.unref()
-  }
-
-  on (event, listener) {
-    super.on(event, listener)
-    // The constructor of the base class has listeners of its own.
-    return #wanted in this ? this.#wantedBy(event) : this
-  }
-
-  addListener (event, listener) {
-    super.addListener(event, listener)
-    // The constructor of the base class has listeners of its own.
-    return #wanted in this ? this.#wantedBy(event) : this
-  }
-
-  prependListener (event, listener) {
-    super.prependListener(event, listener)
-    // The constructor of the base class has listeners of its own.
-    return #wanted in this ? this.#wantedBy(event) : this
-  }
-
-  /** A listener of ours, which changes nothing. */
-  _on (event, listener) {
-    super.on(event, listener)
   }
 
   /** The engine listens there. */
@@ -141,13 +112,6 @@ class HttpServer extends http.Server {
       cb()
     })
     this.closeIdleConnections()
-  }
-
-  #wantedBy (event) {
-    if (this.#wanted || !USER_EVENTS.has(event)) return this
-    this.#wanted = true
-    this.#onWanted()
-    return this
   }
 
   #holdIfListening () {

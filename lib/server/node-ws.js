@@ -2,16 +2,16 @@
 
 const { WebSocketServer: Base } = require('ws')
 
+const { noticing } = require('./user-listeners')
+
 const USER_EVENTS = new Set(['connection', 'headers', 'wsClientError'])
 
 /**
  * `server.ws`: `ws`'s server, on the port of HTTP. While nobody listens to it and it has no options of
  * its own, the engine serves.
  */
-class WebSocketServer extends Base {
+class WebSocketServer extends noticing(Base, USER_EVENTS) {
   #http
-  #onWanted
-  #wanted = false
   #sockets = new Set()
   #noServer
 
@@ -24,10 +24,10 @@ class WebSocketServer extends Base {
     const fixed = { server: undefined, port: undefined, noServer: true }
     super({ perMessageDeflate: false, clientTracking: false, maxPayload, ...options, ...fixed })
     this.#http = http
-    this.#onWanted = onWanted
     this.#noServer = Boolean(options?.noServer)
     this.clients ??= clientCount(count)
-    super.on('connection', (socket, request) => {
+    this._notice(onWanted)
+    this._on('connection', (socket, request) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
       socket.upgradeReq = request
@@ -37,32 +37,10 @@ class WebSocketServer extends Base {
     options?.server?.on('upgrade', (request, socket, head) => this._upgrade(request, socket, head))
   }
 
-  get _isWanted () {
-    return this.#wanted
-  }
-
   /** `{ address, family, port }` while HTTP listens, else null. */
   address () {
     if (this.#noServer) throw new Error('address() unavailable with { noServer: true }')
     return this.#http.address()
-  }
-
-  on (event, listener) {
-    super.on(event, listener)
-    // The constructor of the base class has listeners of its own.
-    return #wanted in this ? this.#wantedBy(event) : this
-  }
-
-  addListener (event, listener) {
-    super.addListener(event, listener)
-    // The constructor of the base class has listeners of its own.
-    return #wanted in this ? this.#wantedBy(event) : this
-  }
-
-  prependListener (event, listener) {
-    super.prependListener(event, listener)
-    // The constructor of the base class has listeners of its own.
-    return #wanted in this ? this.#wantedBy(event) : this
   }
 
   /** An upgrade of HTTP that Node has read. */
@@ -78,13 +56,6 @@ class WebSocketServer extends Base {
       const grace = setTimeout(() => socket.terminate(), 1000)
       socket.on('close', () => clearTimeout(grace))
     }
-  }
-
-  #wantedBy (event) {
-    if (this.#wanted || !USER_EVENTS.has(event)) return this
-    this.#wanted = true
-    this.#onWanted()
-    return this
   }
 }
 
