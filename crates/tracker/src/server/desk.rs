@@ -27,7 +27,7 @@ use crate::{
     clock,
     net::udp::Handler,
     protocol::udp,
-    swarm::{Announce, SocketAnnounce, SwarmStats, Wanted},
+    swarm::{Announce, SocketAnnounce, Wanted},
     tracker::{FullScrapeRefused, Tracker},
     types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, SocketId, Timestamp},
 };
@@ -398,11 +398,6 @@ impl Desk {
         rows.answer
     }
 
-    /// The numbers of a torrent; `None` if there is none.
-    pub fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmStats> {
-        self.context.tracker.store().scrape(info_hash)
-    }
-
     /// All torrents, sorted, if so many may be listed.
     pub fn full_scrape(&self) -> Result<Vec<InfoHash>, FullScrapeRefused> {
         let mut info_hashes = self.context.tracker.full_scrape()?;
@@ -498,13 +493,6 @@ impl Desk {
     /// Housekeeping, for a tracker that listens nowhere itself.
     pub fn housekeep(&self) {
         while self.context.housekeep(clock::timestamp()) {}
-    }
-
-    /// Tells who watches swarms whom they have lost.
-    pub fn tell_evicted(&self) {
-        if self.context.tracker.store().has_evicted() {
-            self.context.tell_evicted();
-        }
     }
 
     /// Seconds between announces as they are sent: over WebSocket.
