@@ -207,6 +207,11 @@ impl Handler for UdpHandler {
         while self.context.housekeep(self.now) {}
     }
 
+    fn batch<'a>(&mut self, packets: impl Iterator<Item = &'a [u8]>) {
+        let store = self.context.tracker.store();
+        store.prefetch(packets.filter_map(udp::announced_info_hash));
+    }
+
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
         if self.context.events.wants(want::PACKETS) {
             let packet = packet.into();

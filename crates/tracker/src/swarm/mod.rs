@@ -38,6 +38,7 @@ mod removal;
 mod select;
 mod sink;
 mod store;
+mod table;
 mod torrent;
 mod watch;
 

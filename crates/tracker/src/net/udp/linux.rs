@@ -197,7 +197,12 @@ impl Batch {
 
     fn answer(&mut self, received: usize, handler: &mut impl Handler) {
         self.to_send = 0;
-        for index in 0..received.min(BATCH) {
+        let received = received.min(BATCH);
+        let lengths = self.receive_headers[..received].iter();
+        let lengths = lengths.map(|header| (header.msg_len as usize).min(MAX_PACKET));
+        let packets = self.packets.iter().zip(lengths);
+        handler.batch(packets.map(|(packet, length)| &packet[..length]));
+        for index in 0..received {
             let length = (self.receive_headers[index].msg_len as usize).min(MAX_PACKET);
             let Some(from) = socket_addr(&self.names[index]) else {
                 continue;
