@@ -207,9 +207,14 @@ impl Handler for UdpHandler {
         while self.context.housekeep(self.now) {}
     }
 
-    fn batch<'a>(&mut self, packets: impl Iterator<Item = &'a [u8]>) {
-        let store = self.context.tracker.store();
-        store.prefetch(packets.filter_map(udp::announced_info_hash));
+    fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+        let announces = packets.filter_map(|(packet, from)| match udp::parse_request(packet) {
+            Ok(udp::Request::Announce(request)) => {
+                Some((request.info_hash, self.peer_addr(&request, from)))
+            }
+            _ => None,
+        });
+        self.context.tracker.store().prefetch(announces);
     }
 
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {

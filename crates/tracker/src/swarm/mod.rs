@@ -37,6 +37,7 @@ mod rank;
 mod removal;
 mod select;
 mod sink;
+mod slots;
 mod store;
 mod table;
 mod torrent;

@@ -13,14 +13,16 @@ use super::{
     counters::Counters,
     eviction::Full,
     expiry::Round,
+    key::PeerKey,
     newcomers::Newcomers,
     observers::Observers,
     rank::{Bounds, Rank},
-    table::{Table, Tag},
+    slots::Tag,
+    table::Table,
     torrent::{Rules, Torrent},
     watch::Watch,
 };
-use crate::types::{AnnounceEvent, InfoHash, Timestamp};
+use crate::types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, Timestamp};
 
 /// One of the tables that the torrents are spread over, on cache lines of its own.
 #[derive(Default)]
@@ -247,19 +249,32 @@ impl Store {
         outcome(announce, swarm.stats(), effect)
     }
 
-    /// Has what announces of these torrents will look at on its way into the cache, for up to
-    /// 64 of them. A large store is far larger than any cache, so an announce waits for
-    /// memory two or three times; announces that are known ahead can do so at the same time.
-    pub fn prefetch(&self, info_hashes: impl Iterator<Item = InfoHash>) {
-        let mut located = [Located { part: 0, tag: 0 }; MAX_PREFETCH];
+    /// Has what announces by these peers will look at on its way into the cache, for up to 64 of them. A
+    /// large store is far larger than any cache, so an announce waits for memory again and again, each
+    /// time for what tells where to look next; announces that are known ahead wait at the same time.
+    pub fn prefetch(&self, announces: impl Iterator<Item = (InfoHash, PeerAddr)>) {
+        const NONE: (Located, PeerKey) =
+            (Located { part: 0, tag: 0 }, PeerKey::V4(PeerAddrV4([0; 6])));
+        let mut expected = [NONE; MAX_PREFETCH];
         let mut count = 0;
-        for (info_hash, located) in info_hashes.zip(&mut located) {
-            *located = self.locate(&info_hash);
+        for ((info_hash, addr), expected) in announces.zip(&mut expected) {
+            let located = self.locate(&info_hash);
+            *expected = (located, addr.into());
             self.parts[located.part].lock().expect_index(located.tag);
             count += 1;
         }
-        for &Located { part, tag } in &located[..count] {
-            self.parts[part].lock().expect_torrent(tag);
+        let expected = &expected[..count];
+        let look = |at: &Located, look: &dyn Fn(&Torrent)| {
+            self.parts[at.part].lock().likely_torrent(at.tag).map(look)
+        };
+        for (at, _) in expected {
+            self.parts[at.part].lock().expect_torrent(at.tag);
+        }
+        for (at, _) in expected {
+            look(at, &Torrent::expect_peers);
+        }
+        for (at, key) in expected {
+            look(at, &|torrent| torrent.expect_peer(*key));
         }
     }
 

@@ -30,7 +30,7 @@ pub trait Handler {
 
     /// All datagrams of a batch, before the first of them is handled: what they will need can be
     /// fetched at the same time. Not called where packets come one at a time.
-    fn batch<'a>(&mut self, packets: impl Iterator<Item = &'a [u8]>) {
+    fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
         let _ = packets;
     }
 

@@ -14,8 +14,7 @@ pub use client_request::{write_announce_request, write_connect_request, write_sc
 pub use client_response::{Response, ResponseError, ScrapeRow, parse_response, scrape_rows};
 pub use options::{MAX_URL_DATA, url_data, write_url_data};
 pub use request::{
-    AnnounceRequest, Request, RequestError, RequestErrorKind, ScrapeRequest, announced_info_hash,
-    parse_request,
+    AnnounceRequest, Request, RequestError, RequestErrorKind, ScrapeRequest, parse_request,
 };
 pub use response::{
     AnnounceResponseHead, write_connect_response, write_error, write_scrape_head, write_scrape_row,

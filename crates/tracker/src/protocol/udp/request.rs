@@ -93,16 +93,6 @@ pub enum RequestErrorKind {
     InvalidAction(u32),
 }
 
-/// The torrent of a packet that looks like an announce, to be made ready for: nothing is checked.
-pub fn announced_info_hash(packet: &[u8]) -> Option<InfoHash> {
-    let mut reader = Reader(packet);
-    let _connection_id = reader.u64()?;
-    let action = reader.u32()?;
-    let _transaction_id = reader.u32()?;
-    let info_hash = reader.0.first_chunk()?;
-    (action == ANNOUNCE).then_some(InfoHash(*info_hash))
-}
-
 /// Reads a packet from a client. Connection ids of announces and scrapes are not checked here.
 pub fn parse_request(packet: &[u8]) -> Result<Request<'_>, RequestError> {
     let mut reader = Reader(packet);
