@@ -283,6 +283,10 @@ const Callable = new Proxy(Client, {
   apply (Class, self, args) {
     if (isPositional(args)) return new Class(...args)
     throw new TypeError('Class constructor Client cannot be invoked without \'new\'')
+  },
+  // As what is not a plain function it would give each client a hidden class of its own: 3 KB, and slow.
+  construct (Class, args, newTarget) {
+    return newTarget === Callable ? new Class(...args) : Reflect.construct(Class, args, newTarget)
   }
 })
 Client.prototype.constructor = Callable
