@@ -25,10 +25,12 @@ export declare class NativeClient {
   constructor(onResults: () => void)
   /** Starts a request; its result comes under this number, once. */
   submit(id: number, request: NativeRequest): void
+  /** Starts an announce. `fields` are what [`NativeTarget::announce`] reads. */
+  announce(id: number, target: NativeTarget, fields: Uint8Array, query: string): void
   /** Ends a request after a grace time in milliseconds, if it is not done by then. */
   abort(id: number, graceMs: number): void
   /** Up to `most` results. When as many come, there may be more. */
-  take(most: number): Array<NativeResult>
+  take(most: number): Array<Taken>
   /** Certificates in PEM form that TLS trusts from now on. */
   setTlsRoots(certificates: Array<string>): void
   /** Lets go of the engine until the next request; with its last holder it ends. */
@@ -106,6 +108,11 @@ export declare class NativeServer {
   peer(infoHash: string, key: string): NativePeer | null
 }
 
+/** The same, made once for many announces. */
+export declare class NativeTarget {
+  constructor(options: NativeTargetOptions)
+}
+
 /** The shares of one JavaScript thread in the sockets of the process. */
 export declare class NativeWebSockets {
   constructor(onEvents: () => void)
@@ -141,11 +148,12 @@ export interface NativeAddress {
   port: number
 }
 
-/** An announce: the query for HTTP, the rest for UDP. */
+/** An announce: the escaped query for HTTP, the rest for UDP. */
 export interface NativeAnnounce {
-  query: Array<NativePair>
-  infoHash: string
-  peerId: string
+  query: string
+  /** 20 bytes each. */
+  infoHash: Uint8Array
+  peerId: Uint8Array
   downloaded: number
   left?: number
   uploaded: number
@@ -289,12 +297,6 @@ export interface NativeListeners {
   accepted: Array<number>
 }
 
-/** A key of a query, and its value as text or as bytes. */
-export interface NativePair {
-  key: string
-  value: string | Uint8Array
-}
-
 /** What a request asks for: one of these. */
 export interface NativeParsed {
   /** It gets this failure reason, and `code` is that of the warning. */
@@ -337,15 +339,13 @@ export interface NativeReply {
   passOn?: boolean
 }
 
-/** A request to a tracker; lib/client has checked what is in it. */
+/** A request by itself. */
 export interface NativeRequest {
   url: string
   userAgent?: string
   timeoutMs?: number
   minIntervalMs?: number
-  /** `both`, `ipv4`, `ipv6`; else IPv4 first. */
   families?: string
-  /** The URL of the one way to the tracker. */
   proxy?: string
   announce?: NativeAnnounce
   /** 40 digits each. */
@@ -422,6 +422,18 @@ export interface NativeSystemError {
   address?: string
   port?: number
   message: string
+}
+
+/** Where requests go and how; lib/client has checked what is in it. */
+export interface NativeTargetOptions {
+  url: string
+  userAgent?: string
+  timeoutMs?: number
+  minIntervalMs?: number
+  /** `both`, `ipv4`, `ipv6`; else IPv4 first. */
+  families?: string
+  /** The URL of the one way to the tracker. */
+  proxy?: string
 }
 
 /** The request that became a WebSocket which JavaScript serves. */

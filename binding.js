@@ -838,6 +838,7 @@ module.exports = nativeBinding
 module.exports.NativeCarriedHttp = nativeBinding.NativeCarriedHttp
 module.exports.NativeClient = nativeBinding.NativeClient
 module.exports.NativeServer = nativeBinding.NativeServer
+module.exports.NativeTarget = nativeBinding.NativeTarget
 module.exports.NativeWebSockets = nativeBinding.NativeWebSockets
 module.exports.carrierLimits = nativeBinding.carrierLimits
 module.exports.checkProxy = nativeBinding.checkProxy

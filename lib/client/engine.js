@@ -13,6 +13,18 @@ const RESULTS_PER_TURN = 512
 
 const MAX_ID = 2 ** 32
 
+/** What is said for most requests, and told apart by nobody. */
+const NO_WARNINGS = Object.freeze([])
+
+/** An announce as `NativeClient.announce` reads it. */
+const fields = Buffer.alloc(75)
+const EVENTS = { started: 1, completed: 2, stopped: 3, paused: 4 }
+
+/** Targets of requests by what they are made of; dropped when there are too many. */
+const targets = new Map()
+const MAX_TARGETS = 256
+let lastTarget = null
+
 const pending = new Map()
 /** Of requests that agents carry. */
 const aborts = new Map()
@@ -20,36 +32,70 @@ let engine = null
 let lastId = 0
 let users = 0
 let rootsGiven = false
+let release = null
 
 /**
- * Starts a request and calls `done(result)` once, with what `NativeResult` describes; `result.error`
- * is an `Error`. The process stays alive until then.
+ * Starts a request; `owner._onResult(id, result, request, done)` is called once, with what `NativeResult`
+ * describes; `result.error` is an `Error`. The process stays alive until then.
  *
  * @param {object} route the way that it takes, by `proxies.route`; `request.proxy` is set already
  * @returns {number} for {@link abort}
  */
-exports.submit = function submit (request, route, done) {
+exports.submit = function submit (request, route, owner, done) {
   // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
   // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
   const isDirect = route.agents === undefined && route.problem === undefined
   if (isDirect) engine ??= new native.NativeClient(() => setImmediate(drain))
-  if (isDirect && request.url.startsWith('https:')) giveRoots()
+  if (isDirect && !rootsGiven && request.url.startsWith('https:')) giveRoots()
   do lastId = (lastId + 1) % MAX_ID
   while (pending.has(lastId))
   const id = lastId
-  pending.set(id, { request, done, release: hold(), triedWithRoots: rootsGiven })
+  release ??= hold()
+  pending.set(id, { request, owner, done, triedWithRoots: rootsGiven })
   if (route.agents !== undefined) {
     submitToAgents(id, request, route.agents)
     return id
   }
   try {
     if (route.problem !== undefined) throw route.problem
-    engine.submit(id, request)
+    send(id, request)
   } catch (err) {
     // Nothing was started, and the caller hears of it as of any other failure.
     process.nextTick(finish, { id, error: { message: err.message, code: err === route.problem ? err.code : 'ERR_TRACKER_REQUEST' }, warnings: [] })
   }
   return id
+}
+
+/** Announces go in one piece: they are made in their thousands, and reading an object costs more than its announce. */
+function send (id, request) {
+  const { announce } = request
+  if (announce === undefined) return engine.submit(id, request)
+  fields.set(announce.infoHash, 0)
+  fields.set(announce.peerId, 20)
+  fields.writeDoubleLE(announce.downloaded, 40)
+  fields.writeDoubleLE(announce.uploaded, 48)
+  fields.writeDoubleLE(announce.left ?? NaN, 56)
+  fields.writeUInt32LE(announce.key, 64)
+  fields.writeInt32LE(announce.numwant, 68)
+  fields.writeUInt16LE(announce.port, 72)
+  fields[74] = EVENTS[announce.event] ?? 0
+  engine.announce(id, targetOf(request), fields, announce.query)
+}
+
+/** Where a request goes and how, as the engine keeps it: nearly always the same as that of the last one. */
+function targetOf ({ url, userAgent, timeoutMs, minIntervalMs, families, proxy }) {
+  const last = lastTarget
+  if (last !== null && last.url === url && last.userAgent === userAgent && last.timeoutMs === timeoutMs &&
+    last.minIntervalMs === minIntervalMs && last.families === families && last.proxy === proxy) return last.target
+  const key = JSON.stringify([url, userAgent, timeoutMs, minIntervalMs, families, proxy])
+  let target = targets.get(key)
+  if (target === undefined) {
+    target = new native.NativeTarget({ url, userAgent, timeoutMs, minIntervalMs, families, proxy })
+    if (targets.size >= MAX_TARGETS) targets.clear()
+    targets.set(key, target)
+  }
+  lastTarget = { url, userAgent, timeoutMs, minIntervalMs, families, proxy, target }
+  return target
 }
 
 /** Ends a request after some milliseconds, if it is not done by then; its `done` is called all the same. */
@@ -60,16 +106,14 @@ exports.abort = function abort (id, graceMs) {
   engine?.abort(id, graceMs)
 }
 
-/**
- * Says that one more client uses the engine; its threads end when as many have called what this
- * returns.
- */
+/** One more client uses the engine, whose threads end when as many have called {@link unuse}. */
 exports.use = function use () {
   users += 1
-  return function unuse () {
-    users -= 1
-    if (users === 0) engine?.release()
-  }
+}
+
+exports.unuse = function unuse () {
+  users -= 1
+  if (users === 0) engine?.release()
 }
 
 function submitToAgents (id, request, agents) {
@@ -100,22 +144,47 @@ function drain () {
 }
 
 function finish (result) {
-  const entry = pending.get(result.id)
-  const { request, done, release } = entry
+  // Of an announce that went as it should.
+  const isPlain = Array.isArray(result)
+  const id = isPlain ? result[0] : result.id
+  const entry = pending.get(id)
+  const { request, owner, done } = entry
   // A redirect from http: to https: is the first that is heard of TLS.
-  if (result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !entry.triedWithRoots) {
+  if (!isPlain && result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !entry.triedWithRoots) {
     entry.triedWithRoots = true
     giveRoots()
-    return engine.submit(result.id, request)
+    return send(id, request)
   }
-  pending.delete(result.id)
-  release()
-  done({
-    ...result,
-    error: result.error && clientError(result.error),
-    silent: result.error?.silent,
-    warnings: result.warnings.map(clientError)
-  })
+  pending.delete(id)
+  if (pending.size === 0) {
+    release()
+    release = null
+  }
+  owner._onResult(id, isPlain ? plainResult(result) : fullResult(result), request, done)
+}
+
+function plainResult ([, intervalMs, complete, incomplete, peers, raw, trackerId]) {
+  return {
+    error: undefined,
+    silent: undefined,
+    announce: { complete, incomplete, peers, raw, trackerId },
+    scrape: undefined,
+    warningMessage: undefined,
+    warnings: NO_WARNINGS,
+    intervalMs
+  }
+}
+
+function fullResult ({ error, announce, scrape, warningMessage, warnings, intervalMs }) {
+  return {
+    error: error && clientError(error),
+    silent: error?.silent,
+    announce,
+    scrape,
+    warningMessage,
+    warnings: warnings.map(clientError),
+    intervalMs
+  }
 }
 
 function giveRoots () {

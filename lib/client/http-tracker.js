@@ -32,7 +32,7 @@ class HTTPTracker extends Tracker {
     if (params.left !== 0 && !params.left) params.left = LEFT_UNKNOWN
     params.key ??= client._keyText
     if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
-    return { ...client._udpFields(opts), query: Object.entries(params).flatMap(queryPairs) }
+    return client._announceFields(opts, query(params))
   }
 
   _onAnnounce ({ raw, trackerId, peers }) {
@@ -57,12 +57,44 @@ class HTTPTracker extends Tracker {
 
 HTTPTracker.prototype._debug = debug('http-tracker')
 
-// As Node's querystring has it: an array is a key several times, what is no text or number is empty.
-function queryPairs ([key, value]) {
-  if (Array.isArray(value)) return value.flatMap(item => queryPairs([key, item]))
-  if (ArrayBuffer.isView(value)) return [{ key, value: bytes(value) }]
-  const isPrimitive = ['string', 'number', 'bigint', 'boolean'].includes(typeof value)
-  return [{ key, value: isPrimitive ? String(value) : '' }]
+/** As Node's querystring has it: an array is a key several times, what is no text or number is empty. */
+function query (params) {
+  let text = ''
+  for (const key of Object.keys(params)) {
+    const value = params[key]
+    if (Array.isArray(value)) {
+      for (const item of value.flat(Infinity)) text += pair(key, item)
+    } else {
+      text += pair(key, value)
+    }
+  }
+  return text.slice(1)
+}
+
+function pair (key, value) {
+  return `&${escape(key)}=${ArrayBuffer.isView(value) ? escapeBytes(bytes(value)) : escape(value)}`
+}
+
+function escape (value) {
+  switch (typeof value) {
+    case 'number': case 'bigint': case 'boolean': value = String(value); break
+    case 'string': break
+    default: return ''
+  }
+  return PLAIN.test(value) ? value : escapeBytes(Buffer.from(value))
+}
+
+// Byte by byte: some trackers read nothing but `%XX` and the plainest characters.
+const PLAIN = /^[\w.-]*$/
+const ESCAPED = Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte)
+  return PLAIN.test(character) ? character : `%${byte.toString(16).padStart(2, '0').toUpperCase()}`
+})
+
+function escapeBytes (bytes) {
+  let text = ''
+  for (const byte of bytes) text += ESCAPED[byte]
+  return text
 }
 
 module.exports = HTTPTracker

@@ -31,7 +31,7 @@ const TRACKERS = {
  */
 class Client extends EventEmitter {
   #tiers = null
-  #unuse = null
+  #usesEngine = false
 
   constructor (...args) {
     super()
@@ -42,8 +42,6 @@ class Client extends EventEmitter {
     this._infoHashBuffer = idBytes(opts.infoHash)
     this.peerId = typeof opts.peerId === 'string' ? opts.peerId : toHex(opts.peerId)
     this.infoHash = toHex(opts.infoHash)
-    this._peerIdBinary = this._peerIdBuffer.latin1Slice()
-    this._infoHashBinary = this._infoHashBuffer.latin1Slice()
     this.destroyed = false
 
     this._port = Number(opts.port)
@@ -56,8 +54,7 @@ class Client extends EventEmitter {
     this._families = opts.families
     this._proxyOpts = opts.proxyOpts
     // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
-    this._key = crypto.randomBytes(4).readUInt32BE()
-    this._keyText = this._key.toString(16).padStart(8, '0').toUpperCase()
+    this._key = crypto.randomInt(2 ** 32)
 
     // Of the signature up to version 7.
     this.torrentLength = opts.torrentLength
@@ -116,13 +113,27 @@ class Client extends EventEmitter {
     const destroyed = () => {
       left -= 1
       if (left > 0) return
-      this.#unuse?.()
-      this.#unuse = null
+      if (this.#usesEngine) engine.unuse()
+      this.#usesEngine = false
       // Never before this function returns, and never in the midst of a tracker's work.
       if (cb) queueMicrotask(() => cb(null))
     }
     if (left === 0) return destroyed()
     for (const tracker of trackers) tracker.destroy(destroyed)
+  }
+
+  // Made when asked for: a program may have ten thousand clients.
+
+  get _peerIdBinary () {
+    return this._peerIdBuffer.latin1Slice()
+  }
+
+  get _infoHashBinary () {
+    return this._infoHashBuffer.latin1Slice()
+  }
+
+  get _keyText () {
+    return this._key.toString(16).padStart(8, '0').toUpperCase()
   }
 
   // Of versions 6 and 7.
@@ -159,21 +170,24 @@ class Client extends EventEmitter {
 
   /** By a tracker before each request: the engine runs until this client is destroyed. */
   _useEngine () {
-    this.#unuse ??= engine.use()
+    if (this.#usesEngine) return
+    this.#usesEngine = true
+    engine.use()
   }
 
-  /** What a UDP announce can say. */
-  _udpFields (opts) {
+  /** An announce as the engine takes it: `query` is for HTTP, the rest is all that UDP can say. */
+  _announceFields (opts, query) {
     return {
-      infoHash: this.infoHash,
-      peerId: this._peerIdBuffer.hexSlice(),
+      infoHash: this._infoHashBuffer,
+      peerId: this._peerIdBuffer,
       downloaded: Number(opts.downloaded) || 0,
       uploaded: Number(opts.uploaded) || 0,
       left: byteCount(opts.left),
       event: opts.event ?? '',
       key: this._key,
       numwant: int32(opts.numwant),
-      port: this._port
+      port: this._port,
+      query
     }
   }
 
@@ -243,7 +257,21 @@ function once (fn) {
 const DUMMY_PEER_ID = Buffer.from('01234567890123456789')
 const DUMMY_PORT = 6881
 
+/** The class for a tracker, or what is wrong with its URL. Most programs have one list for all their torrents. */
 function trackerClass (announceUrl) {
+  let known = trackerClasses.get(announceUrl)
+  if (known === undefined) {
+    known = findTrackerClass(announceUrl)
+    if (trackerClasses.size >= MAX_TRACKER_CLASSES) trackerClasses.clear()
+    trackerClasses.set(announceUrl, known)
+  }
+  return known
+}
+
+const trackerClasses = new Map()
+const MAX_TRACKER_CLASSES = 256
+
+function findTrackerClass (announceUrl) {
   let url
   try {
     url = new URL(announceUrl)
@@ -283,6 +311,10 @@ const Callable = new Proxy(Client, {
   apply (Class, self, args) {
     if (isPositional(args)) return new Class(...args)
     throw new TypeError('Class constructor Client cannot be invoked without \'new\'')
+  },
+  // As what is not a plain function it would give each client a hidden class of its own: 3 KB, and slow.
+  construct (Class, args, newTarget) {
+    return newTarget === Callable ? new Class(...args) : Reflect.construct(Class, args, newTarget)
   }
 })
 Client.prototype.constructor = Callable

@@ -17,7 +17,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  * `_debug` of its own namespace.
  */
 class Tracker extends EventEmitter {
-  #requests = new Set()
+  /** Those under way. */
+  #requests = null
   #whenIdle = null
 
   constructor (client, announceUrl) {
@@ -33,27 +34,20 @@ class Tracker extends EventEmitter {
    *
    * @param {object} opts not changed
    */
-  announce (opts, done = () => {}) {
+  announce (opts, done = noop) {
     if (this.destroyed) return
-    this.#request({ announce: this._announceRequest(opts) }, result => {
-      if (result.intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(result.intervalMs)
-      if (result.error === undefined) this._onAnnounce(result.announce)
-      done(result.error)
-    })
+    this.#request(this._announceRequest(opts), undefined, done)
   }
 
   /**
    * Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's. `done(err)`
    * is called when all that the tracker told of has been emitted.
    */
-  scrape (opts, done = () => {}) {
+  scrape (opts, done = noop) {
     if (this.destroyed) return
     const infoHashes = [].concat(opts.infoHash ?? [])
     const scrape = infoHashes.length > 0 ? infoHashes.map(this.client._toInfoHash) : [this.client.infoHash]
-    this.#request({ scrape }, result => {
-      if (result.error === undefined) this._onScrape(result.scrape)
-      done(result.error)
-    })
+    this.#request(undefined, scrape, done)
   }
 
   /**
@@ -64,7 +58,7 @@ class Tracker extends EventEmitter {
     clearInterval(this.interval)
     this.interval = null
     if (!intervalMs || this.destroyed) return
-    this.interval = setInterval(() => this._announceRegularly(), Math.min(intervalMs, MAX_TIMER_MS))
+    this.interval = setInterval(announceRegularly, Math.min(intervalMs, MAX_TIMER_MS), this)
     this.interval.unref()
   }
 
@@ -75,42 +69,57 @@ class Tracker extends EventEmitter {
     if (this._debug.enabled) this._debug('destroy %o', this.announceUrl)
     clearInterval(this.interval)
     this.interval = null
-    if (this.#requests.size === 0) return cb(null)
+    if (this.#requests === null) return cb(null)
     this.#whenIdle = cb
     for (const id of this.#requests) engine.abort(id, DESTROY_TIMEOUT)
   }
 
-  #request (request, done) {
+  #request (announce, scrape, done) {
     const { client } = this
     client._useEngine()
     const route = proxies.route(client._proxyOpts, this.announceUrl)
-    const id = engine.submit({
+    const request = {
       url: this.announceUrl,
       userAgent: client._userAgent,
       timeoutMs: client._requestTimeout,
       minIntervalMs: client._minInterval,
       families: client._families,
       proxy: route.proxy,
-      ...request
-    }, route, result => {
-      this.#requests.delete(id)
-      if (!this.destroyed) this.#report(result, done)
-      if (this.#requests.size === 0) this.#whenIdle?.(null)
-    })
-    this.#requests.add(id)
-    if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, ...request })
+      announce,
+      scrape
+    }
+    this.#requests ??= []
+    this.#requests.push(engine.submit(request, route, this, done))
+    if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, ...(scrape === undefined ? { announce } : { scrape }) })
   }
 
-  #report (result, done) {
+  /** By the engine, when a request is done. */
+  _onResult (id, result, request, done) {
+    if (this.#requests.length === 1) this.#requests = null
+    else this.#requests.splice(this.#requests.indexOf(id), 1)
+    if (!this.destroyed) this.#report(result, request, done)
+    if (this.#requests === null) this.#whenIdle?.(null)
+  }
+
+  #report (result, request, done) {
     if (this._debug.enabled) this.#log(result)
-    if (result.error !== undefined) {
-      if (!result.silent) emitSafely(this.client, this._isFatal(result.error) ? 'error' : 'warning', result.error)
+    const { error } = result
+    if (error !== undefined) {
+      if (!result.silent) emitSafely(this.client, this._isFatal(error) ? 'error' : 'warning', error)
     } else if (result.warningMessage !== undefined) {
       emitSafely(this.client, 'warning', Object.assign(new Error(result.warningMessage), { code: 'ERR_TRACKER_WARNING' }))
     }
     for (const warning of result.warnings) emitSafely(this.client, 'warning', warning)
     // A listener may have destroyed the client.
-    if (!this.destroyed) done(result)
+    if (this.destroyed) return
+    const { intervalMs } = result
+    const isAnnounce = request.announce !== undefined
+    if (isAnnounce && intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
+    if (error === undefined) {
+      if (isAnnounce) this._onAnnounce(result.announce)
+      else this._onScrape(result.scrape)
+    }
+    done(error)
   }
 
   #log ({ error, announce, scrape, intervalMs, warnings }) {
@@ -134,6 +143,12 @@ class Tracker extends EventEmitter {
     return false
   }
 }
+
+function announceRegularly (tracker) {
+  tracker._announceRegularly()
+}
+
+function noop () {}
 
 Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
 

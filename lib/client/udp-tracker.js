@@ -7,7 +7,7 @@ const Tracker = require('./tracker')
 /** A tracker over UDP (BEP 15). */
 class UDPTracker extends Tracker {
   _announceRequest (opts) {
-    return { ...this.client._udpFields(opts), query: [] }
+    return this.client._announceFields(opts, '')
   }
 
   _onAnnounce ({ complete, incomplete, peers }) {

@@ -12,9 +12,13 @@ use std::{
 
 use napi::{Error, Result, Status, bindgen_prelude::Function};
 use napi_derive::napi;
-use tracker::client::{ClientError, RequestHandle, TlsRoots, TrackerReply};
+use tracker::client::{ClientError, RequestHandle, TlsRoots, TrackerReply, TrackerRequest};
 
-use self::{reply::NativeResult, request::NativeRequest, shared::Shared};
+use self::{
+    reply::Taken,
+    request::{NativeRequest, NativeTarget},
+    shared::Shared,
+};
 use crate::doorbell::{Doorbell, doorbell, ring};
 
 /// The requests of one JavaScript thread; the engine below is the process's.
@@ -63,8 +67,64 @@ impl NativeClient {
     /// Starts a request; its result comes under this number, once.
     #[napi(catch_unwind)]
     pub fn submit(&self, id: u32, request: NativeRequest) -> Result<()> {
+        let tls_roots = self.state().tls_roots.clone();
+        self.start(id, request.into_engine(tls_roots)?)
+    }
+
+    /// Starts an announce. `fields` are what [`NativeTarget::announce`] reads.
+    #[napi(catch_unwind)]
+    pub fn announce(
+        &self,
+        id: u32,
+        target: &NativeTarget,
+        fields: &[u8],
+        query: String,
+    ) -> Result<()> {
+        let mut request = target.announce(fields, query)?;
+        request.tls_roots.clone_from(&self.state().tls_roots);
+        self.start(id, request)
+    }
+
+    /// Ends a request after a grace time in milliseconds, if it is not done by then.
+    #[napi(catch_unwind)]
+    pub fn abort(&self, id: u32, grace_ms: u32) {
+        if let Some(handle) = self.state().handles.get(&id) {
+            handle.abort_after(Duration::from_millis(grace_ms.into()));
+        }
+    }
+
+    /// Up to `most` results. When as many come, there may be more.
+    #[napi(catch_unwind)]
+    pub fn take(&self, most: u32) -> Vec<Taken> {
+        let taken: Vec<_> = {
+            let mut waiting = self.results.waiting();
+            let count = waiting.len().min(most as usize);
+            waiting.drain(..count).collect()
+        };
         let mut state = self.state();
-        let request = request.into_engine(state.tls_roots.clone())?;
+        taken
+            .into_iter()
+            .map(|(id, request, outcome)| {
+                state.handles.remove(&id);
+                Taken::new(id, request.limits, outcome)
+            })
+            .collect()
+    }
+
+    /// Certificates in PEM form that TLS trusts from now on.
+    #[napi(catch_unwind)]
+    pub fn set_tls_roots(&self, certificates: Vec<String>) {
+        self.state().tls_roots = Some(TlsRoots::from_pem(certificates));
+    }
+
+    /// Lets go of the engine until the next request; with its last holder it ends.
+    #[napi(catch_unwind)]
+    pub fn release(&self) {
+        self.state().shared = None;
+    }
+
+    fn start(&self, id: u32, request: TrackerRequest) -> Result<()> {
+        let mut state = self.state();
         let shared = match &state.shared {
             Some(shared) => Arc::clone(shared),
             None => Arc::clone(
@@ -82,44 +142,6 @@ impl NativeClient {
             .submit(request, move |outcome| results.push(id, context, outcome));
         state.handles.insert(id, handle);
         Ok(())
-    }
-
-    /// Ends a request after a grace time in milliseconds, if it is not done by then.
-    #[napi(catch_unwind)]
-    pub fn abort(&self, id: u32, grace_ms: u32) {
-        if let Some(handle) = self.state().handles.get(&id) {
-            handle.abort_after(Duration::from_millis(grace_ms.into()));
-        }
-    }
-
-    /// Up to `most` results. When as many come, there may be more.
-    #[napi(catch_unwind)]
-    pub fn take(&self, most: u32) -> Vec<NativeResult> {
-        let taken: Vec<_> = {
-            let mut waiting = self.results.waiting();
-            let count = waiting.len().min(most as usize);
-            waiting.drain(..count).collect()
-        };
-        let mut state = self.state();
-        taken
-            .into_iter()
-            .map(|(id, request, outcome)| {
-                state.handles.remove(&id);
-                NativeResult::new(id, request.limits, outcome)
-            })
-            .collect()
-    }
-
-    /// Certificates in PEM form that TLS trusts from now on.
-    #[napi(catch_unwind)]
-    pub fn set_tls_roots(&self, certificates: Vec<String>) {
-        self.state().tls_roots = Some(TlsRoots::from_pem(certificates));
-    }
-
-    /// Lets go of the engine until the next request; with its last holder it ends.
-    #[napi(catch_unwind)]
-    pub fn release(&self) {
-        self.state().shared = None;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -16,6 +16,7 @@ pub mod bencode;
 pub mod client;
 pub mod clock;
 pub mod net;
+mod prefetch;
 pub mod protocol;
 pub mod server;
 pub mod swarm;

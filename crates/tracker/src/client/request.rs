@@ -46,6 +46,19 @@ impl TrackerRequest {
             intervals: IntervalLimits::default(),
         }
     }
+
+    /// The same request for something else.
+    #[must_use]
+    pub fn with_kind(&self, kind: RequestKind) -> Self {
+        Self {
+            kind,
+            url: self.url.clone(),
+            user_agent: self.user_agent.clone(),
+            tls_roots: self.tls_roots.clone(),
+            proxy: self.proxy.clone(),
+            ..*self
+        }
+    }
 }
 
 /// What is asked of a tracker.
@@ -63,9 +76,9 @@ pub enum RequestKind {
 /// An announce, in the form of either transport.
 #[derive(Clone, Debug)]
 pub struct AnnounceParams {
-    /// HTTP: the whole query, in the order in which it is sent: the user's keys first, then
-    /// `compact`, `info_hash`, `peer_id`, `port`, `left`, `trackerid`. Values are raw bytes.
-    pub query: Vec<(Vec<u8>, Vec<u8>)>,
+    /// HTTP: the whole query, escaped, without a question mark. In the order in which it is sent: the
+    /// user's keys first, then `compact`, `info_hash`, `peer_id`, `port`, `left`, `trackerid`.
+    pub query: String,
     /// UDP: the torrent.
     pub info_hash: InfoHash,
     /// UDP: this peer.

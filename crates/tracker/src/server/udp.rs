@@ -207,6 +207,16 @@ impl Handler for UdpHandler {
         while self.context.housekeep(self.now) {}
     }
 
+    fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+        let announces = packets.filter_map(|(packet, from)| match udp::parse_request(packet) {
+            Ok(udp::Request::Announce(request)) => {
+                Some((request.info_hash, self.peer_addr(&request, from)))
+            }
+            _ => None,
+        });
+        self.context.tracker.store().prefetch(announces);
+    }
+
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
         if self.context.events.wants(want::PACKETS) {
             let packet = packet.into();

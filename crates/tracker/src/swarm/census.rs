@@ -145,7 +145,7 @@ impl Store {
         // the census is on, or the torrent is there when its turn comes.
         census.on.store(true, Release);
         for part in &self.parts {
-            for mut torrent in part.iter_mut() {
+            for (_, torrent) in part.lock().iter_mut() {
                 if torrent.observers.has_census() {
                     continue;
                 }

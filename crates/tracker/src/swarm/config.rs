@@ -17,14 +17,14 @@ pub struct SwarmConfig {
     /// How long a swarm without peers is kept for its download count. One that has no downloads goes
     /// with its last peer.
     pub completed_ttl: Duration,
-    /// How many locks the torrents are spread over; rounded up to a power of two, 4 to 65,536. Each
-    /// takes about 200 bytes.
+    /// How many locks the torrents are spread over; rounded up to a power of two, 2 to 65,536. Each
+    /// takes 64 bytes.
     pub shards: usize,
 }
 
 impl Default for SwarmConfig {
     /// No limit of a swarm's own, 10 million torrents and 20 million peers (2 to 4 GB), peers go
-    /// after 20 minutes, download counts after a day, 4096 locks.
+    /// after 20 minutes, download counts after a day, 2048 locks.
     fn default() -> Self {
         Self {
             max_peers_per_swarm: None,
@@ -32,7 +32,7 @@ impl Default for SwarmConfig {
             max_peers: 20_000_000,
             peer_ttl: Duration::from_secs(20 * 60),
             completed_ttl: Duration::from_secs(24 * 60 * 60),
-            shards: 4096,
+            shards: 2048,
         }
     }
 }
@@ -41,9 +41,9 @@ impl SwarmConfig {
     /// The same with every number in its range. Peers of a swarm are numbered by 30 bits.
     pub(super) fn normalised(mut self) -> Self {
         self.max_peers_per_swarm = self.max_peers_per_swarm.map(|max| max.max(1));
-        self.max_torrents = self.max_torrents.max(1);
+        self.max_torrents = self.max_torrents.clamp(1, 1 << 30);
         self.max_peers = self.max_peers.clamp(1, 1 << 29);
-        self.shards = self.shards.clamp(4, 1 << 16).next_power_of_two();
+        self.shards = self.shards.clamp(2, 1 << 16).next_power_of_two();
         self
     }
 }

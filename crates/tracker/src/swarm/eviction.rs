@@ -87,11 +87,10 @@ impl Store {
     }
 
     fn rank_of(&self, full: Full, (info_hash, key): Newcomer) -> Option<Rank> {
-        let torrent = self.parts[self.part_of(&info_hash)].get(&info_hash)?;
-        match full {
+        self.with(&info_hash, |torrent| match full {
             Full::Torrents => Some(torrent.torrent_rank()),
             Full::Peers => torrent.rank_of(key),
-        }
+        })?
     }
 
     fn evict_newcomer(&self, full: Full, (info_hash, key): Newcomer, now: Timestamp) {
@@ -133,7 +132,7 @@ impl Store {
         let batch = (max / BATCH).clamp(1, MAX_BATCH).max(excess);
         let mut quota = batch;
         let mut first = Rank::LAST;
-        self.parts[part].retain(|info_hash, swarm| {
+        self.parts[part].lock().retain(|info_hash, swarm| {
             let before = swarm.tally();
             let keep = match full {
                 Full::Torrents => {

@@ -79,7 +79,7 @@ impl Store {
         let (mut peer_rank, mut torrent_rank) = (Rank::LAST, Rank::LAST);
         self.peer_bounds.take(part);
         self.torrent_bounds.take(part);
-        self.parts[part].retain(|info_hash, swarm| {
+        self.parts[part].lock().retain(|info_hash, swarm| {
             let before = swarm.tally();
             let observers = swarm.observers;
             let mut gone = |key, meta| self.gone(Why::Evicted, info_hash, observers, key, meta);
@@ -99,7 +99,7 @@ impl Store {
         self.peer_bounds.note(part, peer_rank);
         self.torrent_bounds.note(part, torrent_rank);
         if part_finished {
-            self.give_memory_back(part);
+            self.parts[part].lock().shrink();
             round.part += 1;
             if round.part == self.parts.len() {
                 round.part = 0;
@@ -112,14 +112,6 @@ impl Store {
 
     fn is_over(&self, swarm: &Torrent, rules: &Rules) -> bool {
         swarm.is_worthless() || swarm.is_empty_for(self.config.completed_ttl, rules.now)
-    }
-
-    /// Tables of torrents grow by themselves but do not shrink.
-    fn give_memory_back(&self, part: usize) {
-        let part = &self.parts[part];
-        if part.capacity() / 4 > part.len().max(4) {
-            part.shrink_to_fit();
-        }
     }
 }
 
@@ -167,10 +159,12 @@ mod tests {
             join(&store, hash, peer, later);
         }
         let capacity = || {
-            store
-                .parts
-                .iter()
-                .find_map(|part| Some(part.get(&hash)?.capacity()))
+            store.parts.iter().find_map(|part| {
+                part.lock()
+                    .iter()
+                    .find(|(at, _)| **at == hash)
+                    .map(|(_, swarm)| swarm.capacity())
+            })
         };
         assert!(capacity().unwrap() >= 10_000);
         store.expire_all(START.plus(Duration::from_secs(1201)));
@@ -194,7 +188,7 @@ mod tests {
             store
                 .parts
                 .iter()
-                .map(dashmap::DashMap::capacity)
+                .map(|part| part.lock().capacity())
                 .sum::<usize>()
         };
         assert!(capacity() >= 10_000);

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use super::{PeerMeta, index::Index};
-use crate::types::Timestamp;
+use crate::{prefetch::prefetch, types::Timestamp};
 
 /// A linear search over this many compact addresses touches a few cache lines and beats a hash.
 const INDEX_ABOVE: usize = 32;
@@ -17,7 +17,7 @@ pub(super) struct Heap<A> {
     addrs: Vec<A>,
     metas: Vec<PeerMeta>,
     last: Vec<Timestamp>,
-    index: Option<Index<A>>,
+    index: Option<Index>,
 }
 
 /// A view of parallel arrays of one length.
@@ -73,7 +73,7 @@ impl<A: Copy + Eq + Hash> Heap<A> {
 
     pub(super) fn find(&self, addr: A) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(addr),
+            Some(index) => index.get(addr, &self.addrs),
             None => self.addrs.iter().position(|&known| known == addr),
         }
     }
@@ -84,12 +84,11 @@ impl<A: Copy + Eq + Hash> Heap<A> {
 
     /// Adds a peer, which is not there yet, at the end.
     pub(super) fn push(&mut self, addr: A, meta: PeerMeta, last: Timestamp) {
-        let place = self.len();
         self.addrs.push(addr);
         self.metas.push(meta);
         self.last.push(last);
         if let Some(index) = &mut self.index {
-            index.set(addr, place);
+            index.push(&self.addrs);
         } else if self.len() > INDEX_ABOVE {
             self.index = Some(Index::new(&self.addrs));
         }
@@ -100,9 +99,9 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         let addr = self.addrs.swap_remove(index);
         self.last.swap_remove(index);
         if let Some(places) = &mut self.index {
-            places.remove(addr);
-            if let Some(moved) = self.addrs.get(index) {
-                places.set(*moved, index);
+            places.remove(addr, index);
+            if let Some(&moved) = self.addrs.get(index) {
+                places.change(moved, self.addrs.len(), index);
             }
         }
         self.metas.swap_remove(index)
@@ -114,8 +113,16 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         self.metas.swap(a, b);
         self.last.swap(a, b);
         if let Some(places) = &mut self.index {
-            places.set(self.addrs[a], a);
-            places.set(self.addrs[b], b);
+            places.change(self.addrs[a], b, a);
+            places.change(self.addrs[b], a, b);
+        }
+    }
+
+    /// Has what [`find`](Self::find) looks at first on its way into the cache, if that is not far.
+    pub(super) fn expect(&self, addr: A) {
+        match &self.index {
+            Some(index) => index.expect(addr),
+            None => prefetch(self.addrs.as_slice()),
         }
     }
 
@@ -133,7 +140,7 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         self.metas.shrink_to(room);
         self.last.shrink_to(room);
         if let Some(index) = &mut self.index {
-            index.shrink();
+            index.shrink(&self.addrs);
         }
     }
 

@@ -1,94 +1,98 @@
 //! From an address to its place among the peers of a large swarm.
 
-use std::{collections::HashMap, hash::Hash};
+use std::hash::Hash;
 
 use ahash::RandomState;
 
-/// Above this a growing table would stop its swarm for milliseconds, so it becomes many.
+use super::slots::{Slots, Tag};
+
+/// Above this a growing index would stop its swarm for milliseconds, so it becomes many.
 const SPLIT_ABOVE: usize = 8192;
 const TABLES: usize = 64;
 
-/// A hash table, or several when the swarm is very large: each then grows by itself, at another time,
-/// and the announce that sets it off waits for a small one.
-pub(super) struct Index<A> {
+/// An index, or several when the swarm is very large: each then grows by itself, at another time, and the
+/// announce that sets it off waits for a small one.
+pub(super) struct Index {
     /// Keyed at random: whoever announces chooses addresses, over IPv6 nearly at will.
     hasher: RandomState,
     /// One or [`TABLES`].
-    tables: Vec<Table<A>>,
+    tables: Vec<Slots>,
 }
 
-type Table<A> = HashMap<A, u32, RandomState>;
-
-impl<A: Copy + Eq + Hash> Index<A> {
+impl Index {
     /// An index of peers in the order of their places.
-    pub(super) fn new(addrs: &[A]) -> Self {
-        let hasher = RandomState::new();
+    pub(super) fn new<A: Hash>(addrs: &[A]) -> Self {
         let mut index = Self {
-            tables: vec![Table::with_hasher(hasher.clone())],
-            hasher,
+            hasher: RandomState::new(),
+            tables: Vec::new(),
         };
-        for (place, &addr) in addrs.iter().enumerate() {
-            index.set(addr, place);
-        }
+        index.build(addrs, if addrs.len() > SPLIT_ABOVE { TABLES } else { 1 });
         index
     }
 
-    pub(super) fn get(&self, addr: A) -> Option<usize> {
-        let place = self.tables[self.table_of(addr)].get(&addr)?;
-        Some(*place as usize)
+    /// The place of an address in the list that this is the index of.
+    pub(super) fn get<A: Copy + Eq + Hash>(&self, addr: A, addrs: &[A]) -> Option<usize> {
+        let (table, tag) = self.locate(addr);
+        self.tables[table]
+            .places(tag)
+            .find(|&place| addrs[place] == addr)
     }
 
-    /// Adds a peer, or notes that it has another place.
-    pub(super) fn set(&mut self, addr: A, place: usize) {
-        let table = self.table_of(addr);
-        self.tables[table].insert(addr, place as u32);
-        if self.tables.len() == 1 && self.tables[0].len() > SPLIT_ABOVE {
-            self.split_into(TABLES);
+    /// Adds the last of the list.
+    pub(super) fn push<A: Copy + Hash>(&mut self, addrs: &[A]) {
+        let Some((&addr, before)) = addrs.split_last() else {
+            return;
+        };
+        if self.tables.len() == 1 && addrs.len() > SPLIT_ABOVE {
+            return self.build(addrs, TABLES);
         }
+        let (table, tag) = self.locate(addr);
+        self.tables[table].insert(tag, before.len());
     }
 
-    pub(super) fn remove(&mut self, addr: A) {
-        let table = self.table_of(addr);
-        self.tables[table].remove(&addr);
+    /// Notes that what was at one place is at another.
+    pub(super) fn change<A: Hash>(&mut self, addr: A, from: usize, to: usize) {
+        let (table, tag) = self.locate(addr);
+        self.tables[table].change(tag, from, to);
     }
 
-    /// Gives back memory beyond what twice as many peers as there are would take.
-    pub(super) fn shrink(&mut self) {
-        let len: usize = self.tables.iter().map(Table::len).sum();
+    pub(super) fn remove<A: Hash>(&mut self, addr: A, place: usize) {
+        let (table, tag) = self.locate(addr);
+        self.tables[table].remove(tag, place);
+    }
+
+    /// Gives back memory beyond what a few times as many peers as there are would take.
+    pub(super) fn shrink<A: Hash>(&mut self, addrs: &[A]) {
         // Far below the other way's limit: a swarm at the edge must not go back and forth.
-        if self.tables.len() > 1 && len < SPLIT_ABOVE / 4 {
-            self.split_into(1);
+        if self.tables.len() > 1 && addrs.len() < SPLIT_ABOVE / 4 {
+            return self.build(addrs, 1);
         }
-        for table in &mut self.tables {
-            table.shrink_to(table.len() * 2);
-        }
+        self.tables.iter_mut().for_each(Slots::shrink);
+    }
+
+    /// Has what [`get`](Self::get) looks at first on its way into the cache.
+    pub(super) fn expect<A: Hash>(&self, addr: A) {
+        let (table, tag) = self.locate(addr);
+        self.tables[table].expect(tag);
     }
 
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.tables.iter().map(Table::capacity).sum()
+        self.tables.iter().map(Slots::capacity).sum()
     }
 
-    fn split_into(&mut self, tables: usize) {
-        let hasher = &self.hasher;
-        let new = (0..tables)
-            .map(|_| Table::with_hasher(hasher.clone()))
-            .collect();
-        for (addr, place) in std::mem::replace(&mut self.tables, new)
-            .into_iter()
-            .flatten()
-        {
-            let table = self.table_of(addr);
-            self.tables[table].insert(addr, place);
+    fn build<A: Hash>(&mut self, addrs: &[A], tables: usize) {
+        self.tables = (0..tables).map(|_| Slots::default()).collect();
+        for (place, addr) in addrs.iter().enumerate() {
+            let (table, tag) = self.locate(addr);
+            self.tables[table].insert(tag, place);
         }
     }
 
-    /// By other bits of the hash than a table uses, which takes the highest and the lowest.
-    fn table_of(&self, addr: A) -> usize {
-        if self.tables.len() == 1 {
-            return 0;
-        }
-        (self.hasher.hash_one(addr) >> 32) as usize % self.tables.len()
+    /// The table of an address and what it is found by there: different bits of one hash.
+    fn locate<A: Hash>(&self, addr: A) -> (usize, Tag) {
+        let hash = self.hasher.hash_one(addr);
+        ((hash >> 32) as usize % self.tables.len(), hash as Tag)
     }
 }
 
@@ -98,22 +102,31 @@ mod tests {
 
     #[test]
     fn finds_every_peer_at_every_size() {
-        let mut index = Index::new(&[0_u32, 1, 2]);
+        let mut addrs = vec![0_u32, 1, 2];
+        let mut index = Index::new(&addrs);
         for addr in 3..20_000_u32 {
-            index.set(addr, addr as usize);
+            addrs.push(addr);
+            index.push(&addrs);
         }
         assert_eq!(index.tables.len(), TABLES);
-        index.set(7, 70_000);
-        assert_eq!(index.get(7), Some(70_000));
-        assert_eq!(index.get(20_000), None);
-        for addr in 100..20_000 {
-            assert_eq!(index.get(addr), Some(addr as usize));
-            index.remove(addr);
-            assert_eq!(index.get(addr), None);
+        assert_eq!(index.get(20_000, &addrs), None);
+        // Two change places.
+        addrs.swap(7, 19_999);
+        index.change(7_u32, 7, 19_999);
+        index.change(19_999_u32, 19_999, 7);
+        assert_eq!(index.get(7, &addrs), Some(19_999));
+        assert_eq!(index.get(19_999, &addrs), Some(7));
+        while addrs.len() > 100 {
+            let place = addrs.len() - 1;
+            let addr = addrs[place];
+            assert_eq!(index.get(addr, &addrs), Some(place));
+            index.remove(addr, place);
+            assert_eq!(index.get(addr, &addrs), None);
+            addrs.pop();
         }
-        index.shrink();
+        index.shrink(&addrs);
         assert_eq!(index.tables.len(), 1);
         assert!(index.capacity() < 500);
-        assert_eq!(index.get(99), Some(99));
+        assert_eq!(index.get(99, &addrs), Some(99));
     }
 }

@@ -18,11 +18,11 @@ const EVICTION_WINDOW: usize = 16 * 1024;
 /// Peers of all kinds, and running counts over them.
 pub(super) struct Large {
     v4: Heap<PeerAddrV4>,
-    v6: Heap<PeerAddrV6>,
-    /// Boxed, since most swarms have no such peers.
+    /// Boxed, since most swarms have no such peers; as are the next two.
+    v6: Option<Box<Heap<PeerAddrV6>>>,
     sockets: Option<Box<Heap<SocketKey>>>,
     /// Only where the size of swarms is limited.
-    order: Option<Order>,
+    order: Option<Box<Order>>,
     seeders: u32,
     seen_again: u32,
     last_announce: Timestamp,
@@ -77,7 +77,7 @@ impl Keyed for PeerAddrV6 {
     }
 
     fn heap_mut(large: &mut Large) -> &mut Heap<Self> {
-        &mut large.v6
+        large.v6.get_or_insert_with(|| Box::new(Heap::new()))
     }
 
     fn handle(place: usize) -> Handle {
@@ -103,9 +103,9 @@ impl Large {
     pub(super) fn new(ordered: bool) -> Self {
         Self {
             v4: Heap::new(),
-            v6: Heap::new(),
+            v6: None,
             sockets: None,
-            order: ordered.then(Order::new),
+            order: ordered.then(|| Box::new(Order::new())),
             seeders: 0,
             seen_again: 0,
             last_announce: Timestamp::default(),
@@ -123,7 +123,7 @@ impl Large {
     }
 
     pub(super) fn v6(&self) -> Rows<'_, PeerAddrV6> {
-        self.v6.rows()
+        self.v6.as_ref().map_or(Rows::NONE, |heap| heap.rows())
     }
 
     pub(super) fn sockets(&self) -> Rows<'_, SocketKey> {
@@ -131,7 +131,7 @@ impl Large {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.v4.len() + self.v6.len() + self.sockets().len()
+        self.v4.len() + self.v6().len() + self.sockets().len()
     }
 
     pub(super) const fn is_ordered(&self) -> bool {
@@ -155,8 +155,17 @@ impl Large {
     pub(super) fn find(&self, key: PeerKey) -> Option<usize> {
         match key {
             PeerKey::V4(addr) => self.v4.find(addr),
-            PeerKey::V6(addr) => self.v6.find(addr),
+            PeerKey::V6(addr) => self.v6.as_ref()?.find(addr),
             PeerKey::Socket(key) => self.sockets.as_ref()?.find(key),
+        }
+    }
+
+    /// Has what [`find`](Self::find) looks at first on its way into the cache.
+    pub(super) fn expect(&self, key: PeerKey) {
+        match (key, &self.v6) {
+            (PeerKey::V4(addr), _) => self.v4.expect(addr),
+            (PeerKey::V6(addr), Some(v6)) => v6.expect(addr),
+            _ => {}
         }
     }
 
@@ -218,7 +227,7 @@ impl Large {
 
     /// Removes the peer that has been silent longest, where the order is kept, and tells `gone`.
     pub(super) fn remove_oldest(&mut self, gone: &mut impl FnMut(PeerKey, PeerMeta)) {
-        let Some(oldest) = self.order.as_ref().and_then(Order::oldest) else {
+        let Some(oldest) = self.order.as_ref().and_then(|order| order.oldest()) else {
             return;
         };
         let place = oldest.place();
@@ -249,7 +258,7 @@ impl Large {
             self.sweep = Sweep {
                 round,
                 rest: Some(
-                    [self.v4.len(), self.v6.len(), self.sockets().len()].map(|len| len as u32),
+                    [self.v4.len(), self.v6().len(), self.sockets().len()].map(|len| len as u32),
                 ),
                 first: Rank::LAST,
             };
@@ -269,13 +278,8 @@ impl Large {
         self.sweep.rest = None;
         self.first = self.sweep.first;
         self.v4.shrink();
-        self.v6.shrink();
-        if self.sockets().len() == 0 {
-            self.sockets = None;
-        }
-        if let Some(sockets) = &mut self.sockets {
-            sockets.shrink();
-        }
+        shrink(&mut self.v6);
+        shrink(&mut self.sockets);
         if let Some(order) = &mut self.order {
             order.shrink();
         }
@@ -389,8 +393,9 @@ impl Large {
     /// Places for peers that are allocated.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
+        let v6 = self.v6.as_ref().map_or(0, |heap| heap.capacity());
         let sockets = self.sockets.as_ref().map_or(0, |heap| heap.capacity());
-        self.v4.capacity() + self.v6.capacity() + sockets
+        self.v4.capacity() + v6 + sockets
     }
 
     fn note(&mut self, meta: PeerMeta, last: Timestamp) {
@@ -400,14 +405,22 @@ impl Large {
     }
 }
 
+/// Gives memory back that the peers of a kind do not need.
+fn shrink<A: Keyed>(heap: &mut Option<Box<Heap<A>>>) {
+    match heap {
+        Some(peers) if peers.len() > 0 => peers.shrink(),
+        _ => *heap = None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Of which what only swarms with WebSocket peers need is 16.
+    /// Three lines of the cache.
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn a_large_swarm_is_small_itself() {
-        assert!(size_of::<Large>() <= 368, "{}", size_of::<Large>());
+        assert!(size_of::<Large>() <= 192, "{}", size_of::<Large>());
     }
 }

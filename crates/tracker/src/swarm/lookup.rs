@@ -2,7 +2,7 @@
 
 use super::{
     Effect, Outcome, PeerSink, PeerSnapshot, SocketSink, Store, SwarmStats, Wanted, answer,
-    observers::Observers, torrent::Torrent,
+    key::PeerKey, observers::Observers, store::Located, torrent::Torrent,
 };
 use crate::types::{AnnounceEvent, InfoHash, PeerAddr, PeerId, Timestamp};
 
@@ -10,25 +10,21 @@ impl Store {
     /// The numbers of a swarm; `None` if there is none. One without peers may be there for its download
     /// count.
     pub fn scrape(&self, info_hash: &InfoHash) -> Option<SwarmStats> {
-        let part = &self.parts[self.part_of(info_hash)];
-        part.get(info_hash).map(|swarm| swarm.stats())
+        self.with(info_hash, Torrent::stats)
     }
 
     /// A copy of all peers of a swarm, in no order; none if there is no such swarm. For inspection:
     /// it costs as much as the swarm is large.
     pub fn peers_of(&self, info_hash: &InfoHash) -> Vec<PeerSnapshot> {
-        let part = &self.parts[self.part_of(info_hash)];
-        let Some(swarm) = part.get(info_hash) else {
-            return Vec::new();
-        };
-        swarm.all().map(|(key, meta)| key.snapshot(meta)).collect()
+        let copy = |swarm: &Torrent| swarm.all().map(|(key, meta)| key.snapshot(meta)).collect();
+        self.with(info_hash, copy).unwrap_or_default()
     }
 
     /// A copy of the peer at an address, at the same cost whatever the swarm's size.
     pub fn peer_of(&self, info_hash: &InfoHash, addr: PeerAddr) -> Option<PeerSnapshot> {
-        let swarm = self.parts[self.part_of(info_hash)].get(info_hash)?;
-        let key = addr.into();
-        swarm.meta_of(key).map(|meta| key.snapshot(meta))
+        let key = PeerKey::from(addr);
+        self.with(info_hash, |swarm| swarm.meta_of(key))?
+            .map(|meta| key.snapshot(meta))
     }
 
     /// Draws peers from a swarm as the answer to an [`announce`](Self::announce) does, without one. The
@@ -73,10 +69,25 @@ impl Store {
             answer(swarm, &outcome);
             outcome
         };
-        match self.parts[self.part_of(info_hash)].get(info_hash) {
-            Some(swarm) => seen(&swarm),
+        let Located { part, tag } = self.locate(info_hash);
+        let table = self.parts[part].lock();
+        match table.find(tag, info_hash) {
+            Some(place) => seen(table.get(place)),
             None => seen(&Torrent::new(Timestamp::default(), Observers::NONE)),
         }
+    }
+
+    /// What `look` sees in a swarm; `None` if there is none.
+    pub(super) fn with<T>(
+        &self,
+        info_hash: &InfoHash,
+        look: impl FnOnce(&Torrent) -> T,
+    ) -> Option<T> {
+        let Located { part, tag } = self.locate(info_hash);
+        let table = self.parts[part].lock();
+        table
+            .find(tag, info_hash)
+            .map(|place| look(table.get(place)))
     }
 
     /// How many pages [`page`](Self::page) has; never changes.
@@ -91,8 +102,9 @@ impl Store {
         let Some(part) = self.parts.get(page) else {
             return Vec::new();
         };
-        part.iter()
-            .map(|swarm| (*swarm.key(), swarm.stats()))
+        part.lock()
+            .iter()
+            .map(|(info_hash, swarm)| (*info_hash, swarm.stats()))
             .collect()
     }
 }

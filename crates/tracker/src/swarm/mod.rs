@@ -37,7 +37,9 @@ mod rank;
 mod removal;
 mod select;
 mod sink;
+mod slots;
 mod store;
+mod table;
 mod torrent;
 mod watch;
 

@@ -1,12 +1,11 @@
 //! Removal of peers and torrents that somebody names.
 
-use dashmap::Entry;
-
 use super::{
     PeerSource, Store,
     counters::Tally,
     key::{PeerKey, SocketKey},
     observers::Why,
+    store::Located,
 };
 use crate::types::{InfoHash, PeerId, SocketId, Timestamp};
 
@@ -39,11 +38,12 @@ impl Store {
     /// Removes all peers of a swarm; false if it has none. Its download count, if it has one, stays for
     /// as long as that of any swarm without peers.
     pub fn clear(&self, info_hash: &InfoHash, now: Timestamp) -> bool {
-        let part = self.part_of(info_hash);
-        let Entry::Occupied(mut entry) = self.parts[part].entry(*info_hash) else {
+        let Located { part, tag } = self.locate(info_hash);
+        let mut table = self.parts[part].lock();
+        let Some(place) = table.find(tag, info_hash) else {
             return false;
         };
-        let swarm = entry.get_mut();
+        let swarm = table.get_mut(place);
         if swarm.is_empty() {
             return false;
         }
@@ -53,7 +53,7 @@ impl Store {
         self.counters.changed(before, swarm.tally());
         if swarm.is_worthless() {
             self.counters.torrent_removed();
-            entry.remove();
+            table.remove(place);
         } else {
             self.torrent_bounds.note(part, swarm.torrent_rank());
         }
@@ -66,17 +66,17 @@ impl Store {
     }
 
     pub(super) fn remove_torrent(&self, info_hash: &InfoHash, why: Why) -> bool {
-        match self.parts[self.part_of(info_hash)].entry(*info_hash) {
-            Entry::Occupied(entry) => {
-                let swarm = entry.get();
-                self.all_gone(why, info_hash, swarm);
-                self.counters.changed(swarm.tally(), Tally::default());
-                self.counters.torrent_removed();
-                entry.remove();
-                true
-            }
-            Entry::Vacant(_) => false,
-        }
+        let Located { part, tag } = self.locate(info_hash);
+        let mut table = self.parts[part].lock();
+        let Some(place) = table.find(tag, info_hash) else {
+            return false;
+        };
+        let swarm = table.get(place);
+        self.all_gone(why, info_hash, swarm);
+        self.counters.changed(swarm.tally(), Tally::default());
+        self.counters.torrent_removed();
+        table.remove(place);
+        true
     }
 
     /// Removes one peer, silent for too long or not; false if it was not there.
@@ -87,11 +87,12 @@ impl Store {
         now: Timestamp,
         why: Why,
     ) -> bool {
-        let part = self.part_of(info_hash);
-        let Entry::Occupied(mut entry) = self.parts[part].entry(*info_hash) else {
+        let Located { part, tag } = self.locate(info_hash);
+        let mut table = self.parts[part].lock();
+        let Some(place) = table.find(tag, info_hash) else {
             return false;
         };
-        let swarm = entry.get_mut();
+        let swarm = table.get_mut(place);
         let before = swarm.tally();
         let Some(meta) = swarm.remove_peer(key, now) else {
             return false;
@@ -100,7 +101,7 @@ impl Store {
         self.gone(why, info_hash, swarm.observers, key, meta);
         if swarm.is_worthless() {
             self.counters.torrent_removed();
-            entry.remove();
+            table.remove(place);
         } else {
             self.torrent_bounds.note(part, swarm.torrent_rank());
         }

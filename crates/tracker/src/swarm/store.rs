@@ -1,9 +1,8 @@
 //! The concurrent map of swarms.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
-use dashmap::{DashMap, Entry};
 
 use super::{
     Announce, Effect, Outcome, PeerSink, SocketAnnounce, SocketSink, StoreCounts, SwarmConfig,
@@ -14,19 +13,24 @@ use super::{
     counters::Counters,
     eviction::Full,
     expiry::Round,
+    key::PeerKey,
     newcomers::Newcomers,
     observers::Observers,
     rank::{Bounds, Rank},
+    slots::Tag,
+    table::Table,
     torrent::{Rules, Torrent},
     watch::Watch,
 };
-use crate::types::{AnnounceEvent, InfoHash, Timestamp};
+use crate::types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, Timestamp};
 
-/// One of the maps that the torrents are spread over.
-pub(super) type Part = DashMap<InfoHash, Torrent, RandomState>;
+/// One of the tables that the torrents are spread over, on cache lines of its own.
+#[derive(Default)]
+#[repr(align(64))]
+pub(super) struct Part(Mutex<Table>);
 
-/// Locks of one part; `DashMap` takes no fewer.
-const LOCKS_PER_PART: usize = 2;
+/// Most torrents that [`Store::prefetch`] fetches: a batch of packets.
+const MAX_PREFETCH: usize = 64;
 
 /// An announce makes room this often before it goes in regardless: another thread may take the room
 /// each time, and none must wait for ever.
@@ -35,11 +39,9 @@ const ROOM_TRIES: usize = 4;
 /// All torrents and their peers. See the [module](super) for what holds of it.
 pub struct Store {
     pub(super) config: SwarmConfig,
-    /// A thousand and more small maps instead of a large one. Expiry and eviction go over one of them
-    /// at a time with `retain`, which locks a two-thousandth of all torrents at once and ends soon.
-    /// `retain` on a single map cannot stop half-way, and going over its shards one by one takes
-    /// `DashMap`'s raw interface, which is unsafe. The growth of a table, too, stops no more than a few
-    /// thousandths of all announces.
+    /// A thousand and more small tables instead of a large one. Expiry and eviction go over one of them
+    /// at a time, which locks a two-thousandth of all torrents at once and ends soon. The growth of a
+    /// table, too, stops no more than that.
     pub(super) parts: Box<[Part]>,
     /// Keyed at random, as is that of each map: info hashes are chosen by whoever announces.
     hasher: RandomState,
@@ -59,12 +61,10 @@ impl Store {
     /// A store without torrents.
     pub fn new(config: SwarmConfig) -> Self {
         let config = config.normalised();
-        let parts = config.shards / LOCKS_PER_PART;
+        let parts = config.shards;
         let hasher = RandomState::new();
         Self {
-            parts: (0..parts)
-                .map(|_| DashMap::with_hasher_and_shard_amount(hasher.clone(), LOCKS_PER_PART))
-                .collect(),
+            parts: (0..parts).map(|_| Part::default()).collect(),
             census: Census::new(&hasher),
             watch: Watch::default(),
             hasher,
@@ -177,49 +177,47 @@ impl Store {
         limited: bool,
     ) -> Result<Outcome, Full> {
         let rules = self.rules(now);
-        let part = self.part_of(&announce.info_hash);
-        match self.parts[part].entry(announce.info_hash) {
-            Entry::Occupied(mut entry) => {
-                let swarm = entry.get_mut();
-                if limited
-                    && self.peers() >= self.config.max_peers
-                    && swarm.would_grow(announce, rules.max_peers)
-                {
-                    return Err(Full::Peers);
-                }
-                let outcome = self.announce_to(swarm, part, announce, &rules, rng);
-                answer(swarm, &outcome, rng);
-                if swarm.is_worthless() {
-                    self.counters.torrent_removed();
-                    entry.remove();
-                }
-                Ok(outcome)
+        let Located { part, tag } = self.locate(&announce.info_hash);
+        let mut table = self.parts[part].lock();
+        if let Some(place) = table.find(tag, &announce.info_hash) {
+            let swarm = table.get_mut(place);
+            if limited
+                && self.peers() >= self.config.max_peers
+                && swarm.would_grow(announce, rules.max_peers)
+            {
+                return Err(Full::Peers);
             }
-            Entry::Vacant(entry) => {
-                if announce.event == AnnounceEvent::Stopped {
-                    drop(entry);
-                    let outcome = outcome(announce, SwarmStats::default(), Effect::None);
-                    let none = Torrent::new(now, Observers::NONE);
-                    answer(&none, &outcome, rng);
-                    return Ok(outcome);
-                }
-                if limited && self.torrents() >= self.config.max_torrents {
-                    return Err(Full::Torrents);
-                }
-                if limited && self.peers() >= self.config.max_peers {
-                    return Err(Full::Peers);
-                }
-                self.counters.torrent_added();
-                let newcomer = (announce.info_hash, announce.key);
-                self.new_torrents
-                    .push(newcomer, self.torrents(), self.config.max_torrents);
-                let observers = self.observers_of(&announce.info_hash);
-                let mut swarm = entry.insert(Torrent::new(now, observers));
-                let outcome = self.announce_to(&mut swarm, part, announce, &rules, rng);
-                answer(&swarm, &outcome, rng);
-                Ok(outcome)
+            let outcome = self.announce_to(swarm, part, announce, &rules, rng);
+            answer(swarm, &outcome, rng);
+            if swarm.is_worthless() {
+                self.counters.torrent_removed();
+                table.remove(place);
             }
+            return Ok(outcome);
         }
+        if announce.event == AnnounceEvent::Stopped {
+            drop(table);
+            let outcome = outcome(announce, SwarmStats::default(), Effect::None);
+            let none = Torrent::new(now, Observers::NONE);
+            answer(&none, &outcome, rng);
+            return Ok(outcome);
+        }
+        if limited && self.torrents() >= self.config.max_torrents {
+            return Err(Full::Torrents);
+        }
+        if limited && self.peers() >= self.config.max_peers {
+            return Err(Full::Peers);
+        }
+        self.counters.torrent_added();
+        let newcomer = (announce.info_hash, announce.key);
+        self.new_torrents
+            .push(newcomer, self.torrents(), self.config.max_torrents);
+        let observers = self.observers_of(&announce.info_hash);
+        let place = table.insert(tag, announce.info_hash, Torrent::new(now, observers));
+        let swarm = table.get_mut(place);
+        let outcome = self.announce_to(swarm, part, announce, &rules, rng);
+        answer(swarm, &outcome, rng);
+        Ok(outcome)
     }
 
     fn announce_to(
@@ -251,10 +249,56 @@ impl Store {
         outcome(announce, swarm.stats(), effect)
     }
 
-    /// The part of a torrent, by other bits of the hash than those that `DashMap` picks a shard (high) and
-    /// a bucket (low) by.
-    pub(super) fn part_of(&self, info_hash: &InfoHash) -> usize {
-        (self.hasher.hash_one(info_hash) >> 32) as usize & (self.parts.len() - 1)
+    /// Has what announces by these peers will look at on its way into the cache, for up to 64 of them. A
+    /// large store is far larger than any cache, so an announce waits for memory again and again, each
+    /// time for what tells where to look next; announces that are known ahead wait at the same time.
+    pub fn prefetch(&self, announces: impl Iterator<Item = (InfoHash, PeerAddr)>) {
+        const NONE: (Located, PeerKey) =
+            (Located { part: 0, tag: 0 }, PeerKey::V4(PeerAddrV4([0; 6])));
+        let mut expected = [NONE; MAX_PREFETCH];
+        let mut count = 0;
+        for ((info_hash, addr), expected) in announces.zip(&mut expected) {
+            let located = self.locate(&info_hash);
+            *expected = (located, addr.into());
+            self.parts[located.part].lock().expect_index(located.tag);
+            count += 1;
+        }
+        let expected = &expected[..count];
+        let look = |at: &Located, look: &dyn Fn(&Torrent)| {
+            self.parts[at.part].lock().likely_torrent(at.tag).map(look)
+        };
+        for (at, _) in expected {
+            self.parts[at.part].lock().expect_torrent(at.tag);
+        }
+        for (at, _) in expected {
+            look(at, &Torrent::expect_peers);
+        }
+        for (at, key) in expected {
+            look(at, &|torrent| torrent.expect_peer(*key));
+        }
+    }
+
+    /// Where a torrent is, if it is anywhere.
+    pub(super) fn locate(&self, info_hash: &InfoHash) -> Located {
+        let hash = self.hasher.hash_one(info_hash);
+        Located {
+            part: (hash >> 32) as usize & (self.parts.len() - 1),
+            tag: hash as Tag,
+        }
+    }
+}
+
+/// Which of the tables a torrent belongs to, and what that finds it by: different bits of one hash.
+#[derive(Clone, Copy)]
+pub(super) struct Located {
+    pub(super) part: usize,
+    pub(super) tag: Tag,
+}
+
+impl Part {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
+        // A table is valid whenever other code runs: a panic elsewhere is no reason to stop for good.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

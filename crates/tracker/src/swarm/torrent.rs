@@ -14,7 +14,10 @@ use super::{
     peers::Peers,
     rank::Rank,
 };
-use crate::types::{AnnounceEvent, PeerAddrV4, PeerAddrV6, Timestamp};
+use crate::{
+    prefetch::prefetch,
+    types::{AnnounceEvent, PeerAddrV4, PeerAddrV6, Timestamp},
+};
 
 /// The peers of a torrent and its download count.
 pub(super) struct Torrent {
@@ -94,6 +97,21 @@ impl Torrent {
                 }
                 effect
             }
+        }
+    }
+
+    /// Has what is not in place on its way into the cache.
+    pub(super) fn expect_peers(&self) {
+        if let Peers::Large(large) = &self.peers {
+            prefetch(&**large);
+        }
+    }
+
+    /// Likewise what a peer is found by. What [`expect_peers`](Self::expect_peers) asked for should have
+    /// come by now.
+    pub(super) fn expect_peer(&self, key: PeerKey) {
+        if let Peers::Large(large) = &self.peers {
+            large.expect(key);
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 use ahash::RandomState;
 use dashmap::{DashMap, Entry};
 
-use super::{PeerSnapshot, Store};
+use super::{PeerSnapshot, Store, store::Located};
 use crate::types::InfoHash;
 
 /// Most swarms that are watched, of 20 bytes each and what the table takes.
@@ -48,10 +48,11 @@ impl Store {
     /// Has the evictions of a swarm reported, whether it exists now or comes later. False if that is
     /// not done because 100,000 others are watched.
     pub fn watch(&self, info_hash: InfoHash) -> bool {
-        let mut entry = self.parts[self.part_of(&info_hash)].entry(info_hash);
+        let Located { part, tag } = self.locate(&info_hash);
+        let mut table = self.parts[part].lock();
         let watched = self.watch.add(info_hash);
-        if let Entry::Occupied(torrent) = &mut entry {
-            torrent.get_mut().observers.set_watch(watched);
+        if let Some(place) = table.find(tag, &info_hash) {
+            table.get_mut(place).observers.set_watch(watched);
         }
         watched
     }
@@ -59,9 +60,10 @@ impl Store {
     /// Ends what [`watch`](Self::watch) began; false if it had not. What waits already is still
     /// handed out.
     pub fn unwatch(&self, info_hash: &InfoHash) -> bool {
-        let mut entry = self.parts[self.part_of(info_hash)].entry(*info_hash);
-        if let Entry::Occupied(torrent) = &mut entry {
-            torrent.get_mut().observers.set_watch(false);
+        let Located { part, tag } = self.locate(info_hash);
+        let mut table = self.parts[part].lock();
+        if let Some(place) = table.find(tag, info_hash) {
+            table.get_mut(place).observers.set_watch(false);
         }
         self.watch.remove(info_hash)
     }

@@ -51,17 +51,19 @@ pub fn hash(byte: u8) -> InfoHash {
 }
 
 pub fn params() -> AnnounceParams {
-    let pair = |key: &str, value: &[u8]| (key.as_bytes().to_vec(), value.to_vec());
+    let pairs: [(&str, &[u8]); 7] = [
+        ("numwant", b"50"),
+        ("event", b"started"),
+        ("compact", b"1"),
+        ("info_hash", &[0xff; 20]),
+        ("peer_id", b"-XX0001-*@/+!'()~.-_"),
+        ("port", b"6881"),
+        ("left", b"16384"),
+    ];
+    let pairs = pairs.map(|(key, value)| (key.as_bytes(), value));
+    let query = tracker::protocol::http::append_query("", pairs).split_off(1);
     AnnounceParams {
-        query: vec![
-            pair("numwant", b"50"),
-            pair("event", b"started"),
-            pair("compact", b"1"),
-            pair("info_hash", &[0xff; 20]),
-            pair("peer_id", b"-XX0001-*@/+!'()~.-_"),
-            pair("port", b"6881"),
-            pair("left", b"16384"),
-        ],
+        query,
         info_hash: hash(0xff),
         peer_id: PeerId([b'p'; 20]),
         downloaded: 5_000_000_000,

@@ -151,7 +151,7 @@ fn a_flood_of_peers_evicts_at_most_one_that_was_seen_again() {
 fn a_flood_is_told_from_real_peers_in_a_store_of_many_parts() {
     let store = Store::new(SwarmConfig {
         max_peers: 3000,
-        shards: 4096,
+        shards: 2048,
         ..SwarmConfig::default()
     });
     let mut rng = fastrand::Rng::with_seed(5);

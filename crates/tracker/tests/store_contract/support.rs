@@ -210,7 +210,7 @@ pub(crate) fn announce(peer: impl Into<Peer>, event: AnnounceEvent, left: Option
 /// Few locks, so that eviction is exact: it looks at no more than four parts of the store.
 pub(crate) fn config() -> SwarmConfig {
     SwarmConfig {
-        shards: 4,
+        shards: 2,
         ..SwarmConfig::default()
     }
 }

@@ -20,7 +20,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    protocol::http::{append_query, scrape_url},
+    protocol::http::{append_escaped, append_query, scrape_url},
     types::InfoHash,
 };
 
@@ -92,9 +92,7 @@ impl HttpTransport {
 }
 
 fn announce_url(request: &TrackerRequest, params: &AnnounceParams) -> String {
-    let query = params.query.iter();
-    let query = query.map(|(key, value)| (key.as_slice(), value.as_slice()));
-    append_query(request.url.as_str(), query)
+    append_escaped(request.url.as_str(), &params.query)
 }
 
 fn scrape_urls(

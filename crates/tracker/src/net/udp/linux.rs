@@ -195,16 +195,25 @@ impl Batch {
         Ok(usize::try_from(received).unwrap_or(0))
     }
 
+    /// A packet of those received, and who sent it; `None` if that is nobody we could answer.
+    fn packet(&self, index: usize) -> Option<(&[u8], SocketAddr)> {
+        let length = (self.receive_headers[index].msg_len as usize).min(MAX_PACKET);
+        let from = socket_addr(&self.names[index])?;
+        Some((&self.packets[index][..length], from))
+    }
+
     fn answer(&mut self, received: usize, handler: &mut impl Handler) {
         self.to_send = 0;
-        for index in 0..received.min(BATCH) {
-            let length = (self.receive_headers[index].msg_len as usize).min(MAX_PACKET);
-            let Some(from) = socket_addr(&self.names[index]) else {
-                continue;
-            };
-            let reply = &mut self.replies[index];
+        let received = received.min(BATCH);
+        handler.batch((0..received).filter_map(|index| self.packet(index)));
+        for index in 0..received {
+            let mut reply = mem::take(&mut self.replies[index]);
             reply.clear();
-            handler.packet(&self.packets[index][..length], from, reply);
+            if let Some((packet, from)) = self.packet(index) {
+                handler.packet(packet, from, &mut reply);
+            }
+            self.replies[index] = reply;
+            let reply = &mut self.replies[index];
             if reply.is_empty() {
                 continue;
             }

@@ -28,6 +28,12 @@ pub trait Handler {
     /// Called about once a second while there is nothing to do.
     fn idle(&mut self);
 
+    /// All datagrams of a batch, before the first of them is handled: what they will need can be
+    /// fetched at the same time. Not called where packets come one at a time.
+    fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+        let _ = packets;
+    }
+
     /// One datagram. What is appended to `reply` goes back to where it came from; nothing
     /// appended, nothing sent.
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>);

@@ -4,17 +4,30 @@ pub fn append_query<'a>(
     url: &str,
     params: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> String {
-    let (url, _) = url.split_once('#').unwrap_or((url, ""));
-    let mut out = String::from(url);
+    let mut query = String::new();
     for (key, value) in params {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        escape(&mut query, key);
+        query.push('=');
+        escape(&mut query, value);
+    }
+    append_escaped(url, &query)
+}
+
+/// Likewise for a query that is escaped already.
+pub fn append_escaped(url: &str, query: &str) -> String {
+    let (url, _) = url.split_once('#').unwrap_or((url, ""));
+    let mut out = String::with_capacity(url.len() + 1 + query.len());
+    out.push_str(url);
+    if !query.is_empty() {
         if !out.contains('?') {
             out.push('?');
         } else if !out.ends_with(['?', '&']) {
             out.push('&');
         }
-        escape(&mut out, key);
-        out.push('=');
-        escape(&mut out, value);
+        out.push_str(query);
     }
     out
 }

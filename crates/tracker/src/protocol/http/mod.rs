@@ -13,7 +13,7 @@ mod retry;
 mod scrape;
 
 pub use announce::{AnnounceQuery, QueryError, parse_announce};
-pub use client_query::{append_query, escape, scrape_url};
+pub use client_query::{append_escaped, append_query, escape, scrape_url};
 pub use client_reply::{
     DecodedAnnounce, DecodedPeer, MAX_PEERS, PeerHost, ReplyError, parse_announce_reply,
 };
