@@ -6,6 +6,7 @@
 //! it came as, never parsed and printed again.
 
 mod client_response;
+pub mod frame;
 mod object;
 mod request;
 mod response;
