@@ -229,7 +229,7 @@ impl Fragments {
         Ok(())
     }
 
-    fn into_message<'a>(self: Box<Self>) -> Result<Incoming<'a>, FrameError> {
+    fn into_message<'a>(self) -> Result<Incoming<'a>, FrameError> {
         if !self.is_text {
             return Ok(Incoming::Binary);
         }

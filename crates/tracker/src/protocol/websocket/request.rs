@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -65,13 +67,17 @@ pub struct Scrape {
 
 /// The text that names an offer, decoded: escapes may differ between the offer and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OfferId(Box<str>);
+pub struct OfferId<'a>(Cow<'a, str>);
 
-impl OfferId {
+impl<'a> OfferId<'a> {
     /// Of a JSON string of at most [`MAX_OFFER_ID`] bytes.
-    pub fn parse(literal: &str) -> Option<Self> {
+    pub fn parse(literal: &'a str) -> Option<Self> {
+        let plain = literal.strip_prefix('"')?.strip_suffix('"')?;
+        if !plain.contains('\\') {
+            return Some(Self(Cow::Borrowed(plain)));
+        }
         let text: String = Chars::of(literal)?.collect::<Result<_, ()>>().ok()?;
-        Some(Self(text.into()))
+        Some(Self(Cow::Owned(text)))
     }
 }
 

@@ -110,7 +110,7 @@ fn refuses_with_the_code_of_the_rfc() {
         ("a reserved bit", frame(FIN | 0x40 | TEXT, b""), "1002"),
         ("another", frame(FIN | 0x10 | PING, b""), "1002"),
         ("a reserved opcode", frame(FIN | 3, b""), "1002"),
-        ("another", frame(FIN | 11, b""), "1002"),
+        ("another", frame(FIN | 0x0b, b""), "1002"),
         ("a long ping", frame(FIN | PING, &[0; 126]), "1002"),
         ("half a ping", frame(PING, b""), "1002"),
         ("half a close", frame(CLOSE, b""), "1002"),
@@ -145,8 +145,8 @@ fn refuses_with_the_code_of_the_rfc() {
         (
             "long fragments",
             [
-                frame(TEXT, &[b'x'; 60_000]),
-                frame(CONTINUATION, &[b'x'; 40_001]),
+                frame(TEXT, "x".repeat(60_000).as_bytes()),
+                frame(CONTINUATION, "x".repeat(40_001).as_bytes()),
             ]
             .concat(),
             "1009",
