@@ -14,6 +14,7 @@ impl<'a> Chars<'a> {
     }
 
     /// The next character; `Some(Err(()))` if the text breaks JSON's rules.
+    #[inline]
     fn next_char(&mut self) -> Option<Result<char, ()>> {
         let mut chars = self.rest.chars();
         let first = chars.next()?;
@@ -70,6 +71,12 @@ impl Iterator for Chars<'_> {
 
 /// The 20 bytes of a literal of 20 code points below 256.
 pub(super) fn id(literal: &str) -> Option<[u8; 20]> {
+    let text = literal.strip_prefix('"')?.strip_suffix('"')?.as_bytes();
+    if let Ok(id) = <[u8; 20]>::try_from(text)
+        && !id.iter().any(|byte| *byte == b'\\' || !byte.is_ascii())
+    {
+        return Some(id);
+    }
     let mut chars = Chars::of(literal)?;
     let mut id = [0; 20];
     for byte in &mut id {
@@ -82,7 +89,12 @@ pub(super) fn id(literal: &str) -> Option<[u8; 20]> {
 pub(super) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     for &byte in bytes {
-        write_char(out, char::from(byte));
+        match byte {
+            b'"' | b'\\' | ..b' ' => write_char(out, char::from(byte)),
+            b' '..0x80 => out.push(byte),
+            // As UTF-8.
+            0x80.. => out.extend_from_slice(&[0xc0 | byte >> 6, 0x80 | byte & 0x3f]),
+        }
     }
     out.push(b'"');
 }

@@ -12,6 +12,7 @@ mod output;
 mod relay;
 mod session;
 mod socket;
+mod spare;
 mod thread;
 
 use std::time::Duration;

@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::net::TcpStream;
 
+use super::spare;
+
 /// What the kernel has not taken yet of what is to be written.
 #[derive(Default)]
 pub(super) struct Output {
@@ -33,7 +35,8 @@ impl Output {
             }
         }
         // Its memory with it: most connections say nothing most of the time.
-        *self = Self::default();
+        self.written = 0;
+        spare::give(std::mem::take(&mut self.bytes));
         Ok(true)
     }
 

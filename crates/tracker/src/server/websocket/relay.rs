@@ -7,7 +7,9 @@ use super::{
     socket::{NotOwned, Socket},
 };
 use crate::{
-    protocol::websocket::{self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape},
+    protocol::websocket::{
+        self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape, Signature,
+    },
     server::{
         context::Context,
         events::{self, Announced, Event, Inquiry, PeerName, want},
@@ -140,11 +142,9 @@ impl Relay {
         }
         match request {
             Ok(Request::Announce(announce)) if announce.event != AnnounceEvent::Stopped => {
-                for (offer, target) in announce.offers.iter().zip(reply.offers_to) {
-                    if let Some(target) = target {
-                        self.pass_on(offer, &announce, target, now);
-                    }
-                }
+                let targets = announce.offers.iter().zip(reply.offers_to);
+                let targets = targets.filter_map(|(offer, target)| Some((offer, target?)));
+                self.pass_on(&announce, targets, now);
             }
             Ok(Request::Answer(announce, answer)) if reply.pass_on => {
                 if let Err(refused) = self.pass_answer_on(&announce, &answer, now) {
@@ -212,9 +212,9 @@ impl Relay {
         self.socket.push(0, |out| {
             websocket::write_announce_response(out, complete, incomplete, interval, info_hash);
         });
-        for (offer, (target, _)) in offers.iter().zip(targets.peers) {
-            self.pass_on(offer, announce, target, now);
-        }
+        let targets = offers.iter().zip(targets.peers);
+        let targets = targets.map(|(offer, (target, _))| (offer, target));
+        self.pass_on(announce, targets, now);
         Ok(self.event(announce, text))
     }
 
@@ -255,14 +255,9 @@ impl Relay {
                 reply: false,
             });
         };
+        let signature = Signature::new(announce.peer_id, announce.info_hash);
         peer.push(answer.answer.len() + AROUND_SIGNAL, |out| {
-            websocket::write_answer(
-                out,
-                answer.answer,
-                answer.offer_id,
-                announce.peer_id,
-                announce.info_hash,
-            );
+            websocket::write_answer(out, answer.answer, answer.offer_id, &signature);
         });
         Ok(())
     }
@@ -320,25 +315,28 @@ impl Relay {
         Ok(())
     }
 
-    fn pass_on(
+    /// Gives offers of an announce to other sockets.
+    fn pass_on<'a>(
         &self,
-        offer: &Offer<'_>,
-        announce: &Announce<'_>,
-        target: SocketId,
+        announce: &Announce<'a>,
+        offers: impl Iterator<Item = (&'a Offer<'a>, SocketId)>,
         now: Timestamp,
     ) {
-        let Some(socket) = self.hub.get(target) else {
-            return;
-        };
         let Announce {
             info_hash, peer_id, ..
         } = *announce;
-        let key = offer.offer_id.and_then(OfferId::parse);
-        let key = key.map(|id| self.hub.offer_key(&id, info_hash, peer_id));
-        let room = offer.offer.map_or(0, str::len) + AROUND_SIGNAL;
-        socket.offer(key, self.socket.id, now, room, |out| {
-            websocket::write_offer(out, offer.offer, offer.offer_id, peer_id, info_hash);
-        });
+        let signature = Signature::new(peer_id, info_hash);
+        for (offer, target) in offers {
+            let Some(socket) = self.hub.get(target) else {
+                continue;
+            };
+            let key = offer.offer_id.and_then(OfferId::parse);
+            let key = key.map(|id| self.hub.offer_key(&id, info_hash, peer_id));
+            let room = offer.offer.map_or(0, str::len) + AROUND_SIGNAL;
+            socket.offer(key, self.socket.id, now, room, |out| {
+                websocket::write_offer(out, offer.offer, offer.offer_id, &signature);
+            });
+        }
     }
 
     fn scrape(&self, scrape: Scrape) -> Result<(), Refused> {

@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use super::super::events::{Event, EventQueue, HttpRequest};
+use super::{
+    super::events::{Event, EventQueue, HttpRequest},
+    spare,
+};
 use crate::{
     protocol::websocket::frame,
     types::{InfoHash, PeerId, SocketId, Timestamp},
@@ -181,6 +184,9 @@ impl Socket {
             write(&mut message);
             message.len()
         } else {
+            if state.outbox.capacity() == 0 {
+                state.outbox = spare::take();
+            }
             state.outbox.reserve(room);
             frame::write_text(&mut state.outbox, write);
             state.outbox.len() - before
