@@ -464,7 +464,7 @@ fn record(head: &Parts, remote: SocketAddr, ip: IpAddr) -> HttpRequest {
         headers: head
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect(),
         remote,
         ip,

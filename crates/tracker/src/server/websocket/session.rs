@@ -167,12 +167,16 @@ impl Session {
         }
     }
 
-    async fn serve(mut self) {
-        let ended = self.run().await;
-        self.place.closed();
-        self.leave();
-        // Its states would make every task larger.
-        Box::pin(self.close(ended)).await;
+    /// Not an `async fn`: that would keep room for the session twice.
+    #[expect(clippy::manual_async_fn, reason = "it is larger")]
+    fn serve(mut self) -> impl Future<Output = ()> {
+        async move {
+            let ended = self.run().await;
+            self.place.closed();
+            self.leave();
+            // In boxes, here and below, are states that few tasks are in: all have room for the largest.
+            Box::pin(self.close(ended)).await;
+        }
     }
 
     fn leave(&mut self) {
@@ -205,7 +209,7 @@ impl Session {
                 return ended;
             }
             let flow = match (ready.verdict, ready.input) {
-                (Some(verdict), _) => self.settled(verdict.ok()).await,
+                (Some(verdict), _) => Box::pin(self.settled(verdict.ok())).await,
                 (None, Some(Ok(0))) => return self.failed(&ENDED_WITHOUT_GOODBYE),
                 (None, Some(Ok(length))) => self.read(length).await,
                 (None, Some(Err(_))) => return Ended::Gone,
@@ -275,7 +279,7 @@ impl Session {
         loop {
             match reading {
                 Reading::Done => break,
-                Reading::Tell(event) => thread.context.events.append(event).await,
+                Reading::Tell(event) => Box::pin(thread.context.events.append(event)).await,
                 Reading::Ended(ended) => return ControlFlow::Break(ended),
             }
             if self.asked.is_some() {
@@ -393,7 +397,6 @@ impl Session {
         self.output.put(self.socket.take_outbox());
         match self.output.write_now(&self.stream) {
             Ok(true) => {}
-            // Its states would make every task larger.
             Ok(false) => Box::pin(self.flush_slowly()).await?,
             Err(_) => return ControlFlow::Break(Ended::Gone),
         }
@@ -540,3 +543,19 @@ const ENDED_WITHOUT_GOODBYE: FrameError =
 const CLOSING: Ended = Ended::Close(close_code::AWAY, "tracker is closing");
 
 const TOO_SLOW: Ended = Ended::Close(close_code::POLICY, "too slow");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a task takes while it waits.
+    fn size_of_task<F: Future>(_task: impl FnOnce(Session) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_task_is_small() {
+        let size = size_of_task(Session::serve);
+        assert!(size <= 1280, "{size} bytes");
+    }
+}

@@ -369,6 +369,7 @@ fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::events::Headers;
 
     impl Origin {
         pub(crate) fn of_test() -> Self {
@@ -376,7 +377,7 @@ mod tests {
             let request = Arc::new(HttpRequest {
                 method: "GET".to_owned(),
                 target: b"/".to_vec(),
-                headers: Vec::new(),
+                headers: Headers::default(),
                 remote,
                 ip: remote.ip(),
             });
