@@ -1,7 +1,7 @@
 //! Buffers for what waits to be sent, used again by whichever socket needs one next.
 //!
 //! A busy socket fills one and empties it hundreds of times a second. To grow it by steps each time
-//! took a twelfth of a message's processor time; for each socket to keep its own would cost the
+//! took some 7 % of a message's processor time; for each socket to keep its own would cost the
 //! memory of all the idle ones.
 
 use std::cell::RefCell;
