@@ -161,7 +161,7 @@ impl NativeServer {
     /// Sends a text to a WebSocket connection, if it is still there.
     #[napi(catch_unwind)]
     pub fn send(&self, socket: f64, text: String) {
-        self.desk.send(socket_id(socket), text);
+        self.desk.send(socket_id(socket), &text);
     }
 
     /// Closes a WebSocket connection, if it is still there.

@@ -151,10 +151,10 @@ fn encode_http(out: &mut Vec<u8>, request: &HttpRequest) {
     bytes(out, request.remote.ip().to_string().as_bytes());
     out.extend_from_slice(&request.remote.port().to_le_bytes());
     bytes(out, request.ip.to_string().as_bytes());
-    let headers = &request.headers[..request.headers.len().min(u16::MAX.into())];
-    out.extend_from_slice(&(headers.len() as u16).to_le_bytes());
-    for (name, value) in headers {
-        bytes(out, name.as_bytes());
+    let headers = || request.headers.iter().take(u16::MAX.into());
+    out.extend_from_slice(&(headers().count() as u16).to_le_bytes());
+    for (name, value) in headers() {
+        bytes(out, name);
         bytes(out, value);
     }
 }

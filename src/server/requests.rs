@@ -161,7 +161,7 @@ impl NativeServer {
     pub fn open_socket(&self, upgrade: NativeUpgrade) -> Result<Option<f64>> {
         let remote = socket_addr(&upgrade.ip, upgrade.port)?;
         let headers = upgrade.headers.as_chunks().0.iter();
-        let headers = headers.map(|[name, value]| (name.clone(), value.clone().into_bytes()));
+        let headers = headers.map(|[name, value]| (name, value));
         let request = HttpRequest {
             method: "GET".to_owned(),
             target: upgrade.url.into_bytes(),

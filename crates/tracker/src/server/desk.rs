@@ -481,7 +481,7 @@ impl Desk {
     }
 
     /// Sends a text to a WebSocket connection, if it is still there.
-    pub fn send(&self, socket: SocketId, text: String) {
+    pub fn send(&self, socket: SocketId, text: &str) {
         self.context.hub.send(socket, text);
     }
 

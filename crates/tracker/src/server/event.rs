@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-pub use super::websocket::Socket;
+pub use super::{headers::Headers, websocket::Socket};
 use crate::{
     swarm::Evicted,
     types::{AnnounceEvent, PeerAddr, PeerId, SocketId},
@@ -139,11 +139,7 @@ impl Request {
     fn size(&self) -> usize {
         match self {
             Self::Udp(packet) => packet.len(),
-            Self::Http(request) => {
-                let headers = request.headers.iter();
-                let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
-                request.target.len() + headers
-            }
+            Self::Http(request) => request.target.len() + request.headers.size(),
             Self::WebSocket { message, .. } => message.len(),
         }
     }
@@ -156,8 +152,8 @@ pub struct HttpRequest {
     pub method: String,
     /// Path and query as sent.
     pub target: Vec<u8>,
-    /// Header names (lower case) and values.
-    pub headers: Vec<(String, Vec<u8>)>,
+    /// Header names and values.
+    pub headers: Headers,
     /// Where the connection came from.
     pub remote: SocketAddr,
     /// The client's address as trusted: the connection's, or a proxy's word.

@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::Notify;
 
 pub use super::event::{
-    Announced, Event, Failure, HttpRequest, Inquiry, PeerName, Request, Socket, Warning,
+    Announced, Event, Failure, Headers, HttpRequest, Inquiry, PeerName, Request, Socket, Warning,
 };
 use crate::types::Timestamp;
 

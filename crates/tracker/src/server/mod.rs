@@ -4,6 +4,7 @@ mod context;
 mod desk;
 mod event;
 pub mod events;
+mod headers;
 mod http;
 mod listeners;
 mod peer_rows;

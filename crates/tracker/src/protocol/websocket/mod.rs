@@ -6,9 +6,11 @@
 //! it came as, never parsed and printed again.
 
 mod client_response;
+pub mod frame;
 mod object;
 mod request;
 mod response;
+mod scan;
 mod text;
 
 pub use client_response::{Response, ResponseError, parse_response};
@@ -17,6 +19,6 @@ pub use request::{
     parse_request,
 };
 pub use response::{
-    begin_scrape, end_scrape, write_announce_response, write_answer, write_failure, write_offer,
-    write_scrape_file,
+    Signature, begin_scrape, end_scrape, write_announce_response, write_answer, write_failure,
+    write_offer, write_scrape_file,
 };

@@ -1,8 +1,11 @@
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     object::Object,
+    scan::Scanner,
     text::{self, Chars},
 };
 use crate::types::{AnnounceEvent, InfoHash, PeerId};
@@ -65,13 +68,17 @@ pub struct Scrape {
 
 /// The text that names an offer, decoded: escapes may differ between the offer and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OfferId(Box<str>);
+pub struct OfferId<'a>(Cow<'a, str>);
 
-impl OfferId {
+impl<'a> OfferId<'a> {
     /// Of a JSON string of at most [`MAX_OFFER_ID`] bytes.
-    pub fn parse(literal: &str) -> Option<Self> {
+    pub fn parse(literal: &'a str) -> Option<Self> {
+        let plain = literal.strip_prefix('"')?.strip_suffix('"')?;
+        if !plain.contains('\\') {
+            return Some(Self(Cow::Borrowed(plain)));
+        }
         let text: String = Chars::of(literal)?.collect::<Result<_, ()>>().ok()?;
-        Some(Self(text.into()))
+        Some(Self(Cow::Owned(text)))
     }
 }
 
@@ -103,24 +110,141 @@ pub enum RequestError {
 
 /// Reads a message. Of `offers`, those past `max_offers` are left out.
 pub fn parse_request(message: &str, max_offers: usize) -> Result<Request<'_>, RequestError> {
-    let Object(envelope): Object<Envelope<'_>> =
-        serde_json::from_str(message).map_err(|error| RequestError::Json(error.to_string()))?;
-    match raw(envelope.action) {
-        Some("\"announce\"") => parse_announce(&envelope, max_offers),
+    // What is odd or wrong is read once more.
+    if let Some(envelope) = Envelope::scan(message)
+        && let Ok(request) = parse_envelope(envelope, max_offers)
+    {
+        return Ok(request);
+    }
+    parse_envelope(Envelope::parse(message)?, max_offers)
+}
+
+/// The torrent that a message names, whatever else is wrong with it.
+pub fn info_hash_of(message: &str) -> Option<InfoHash> {
+    let envelope = Envelope::parse(message).ok()?;
+    envelope.info_hash.and_then(text::id).map(InfoHash)
+}
+
+fn parse_envelope(envelope: Envelope<'_>, max_offers: usize) -> Result<Request<'_>, RequestError> {
+    match envelope.action {
+        Some("\"announce\"") => parse_announce(envelope, max_offers),
         Some("\"scrape\"") => parse_scrape(&envelope).map(Request::Scrape),
         action => Err(RequestError::InvalidAction(shown(action))),
     }
 }
 
-/// The torrent that a message names, whatever else is wrong with it.
-pub fn info_hash_of(message: &str) -> Option<InfoHash> {
-    let Object(envelope): Object<Envelope<'_>> = serde_json::from_str(message).ok()?;
-    raw(envelope.info_hash).and_then(text::id).map(InfoHash)
+/// The keys that mean something here, unlooked into. Whatever else there is has been skipped. `null` is
+/// as good as a missing key.
+#[derive(Default)]
+struct Envelope<'a> {
+    action: Option<&'a str>,
+    info_hash: Option<&'a str>,
+    peer_id: Option<&'a str>,
+    to_peer_id: Option<&'a str>,
+    offer_id: Option<&'a str>,
+    event: Option<&'a str>,
+    left: Option<&'a str>,
+    answer: Option<&'a str>,
+    offers: Offers<'a>,
 }
 
-/// The keys that mean something here, unlooked into. Whatever else there is has been skipped.
+/// What `offers` is.
+#[derive(Default)]
+enum Offers<'a> {
+    #[default]
+    None,
+    /// To be read.
+    Raw(&'a str),
+    /// Read, but for the limits.
+    List(Vec<Offer<'a>>),
+}
+
+impl<'a> Envelope<'a> {
+    fn parse(message: &'a str) -> Result<Self, RequestError> {
+        let Object(raw): Object<RawEnvelope<'_>> =
+            serde_json::from_str(message).map_err(|error| RequestError::Json(error.to_string()))?;
+        let get = |value: Option<&'a RawValue>| value.map(RawValue::get).and_then(present);
+        Ok(Self {
+            action: get(raw.action),
+            info_hash: get(raw.info_hash),
+            peer_id: get(raw.peer_id),
+            to_peer_id: get(raw.to_peer_id),
+            offer_id: get(raw.offer_id),
+            event: get(raw.event),
+            left: get(raw.left),
+            answer: get(raw.answer),
+            offers: get(raw.offers).map_or(Offers::None, Offers::Raw),
+        })
+    }
+
+    /// Likewise, of messages as peers send them; `None` of any other.
+    fn scan(message: &'a str) -> Option<Self> {
+        let mut envelope = Self::default();
+        let mut seen = 0_u16;
+        let mut scanner = Scanner::new(message);
+        scanner.object(|scanner, key| {
+            let (bit, field) = match key {
+                "action" => (0, &mut envelope.action),
+                "info_hash" => (1, &mut envelope.info_hash),
+                "peer_id" => (2, &mut envelope.peer_id),
+                "to_peer_id" => (3, &mut envelope.to_peer_id),
+                "offer_id" => (4, &mut envelope.offer_id),
+                "event" => (5, &mut envelope.event),
+                "left" => (6, &mut envelope.left),
+                "answer" => (7, &mut envelope.answer),
+                "offers" => {
+                    once(&mut seen, 8)?;
+                    envelope.offers = Offers::List(scan_offers(scanner)?);
+                    return Some(());
+                }
+                _ => return scanner.value().map(|_| ()),
+            };
+            once(&mut seen, bit)?;
+            *field = present(scanner.value()?);
+            Some(())
+        })?;
+        scanner.end()?;
+        Some(envelope)
+    }
+}
+
+fn scan_offers<'a>(scanner: &mut Scanner<'a>) -> Option<Vec<Offer<'a>>> {
+    let mut offers = Vec::new();
+    scanner.array(|scanner| {
+        let mut offer = Offer {
+            offer: None,
+            offer_id: None,
+        };
+        let mut seen = 0;
+        scanner.object(|scanner, key| {
+            let (bit, field) = match key {
+                "offer" => (0, &mut offer.offer),
+                "offer_id" => (1, &mut offer.offer_id),
+                _ => return scanner.value().map(|_| ()),
+            };
+            once(&mut seen, bit)?;
+            *field = present(scanner.value()?);
+            Some(())
+        })?;
+        offers.push(offer);
+        Some(())
+    })?;
+    Some(offers)
+}
+
+fn present(json: &str) -> Option<&str> {
+    (json != "null").then_some(json)
+}
+
+/// `None` the second time for the same bit.
+fn once(seen: &mut u16, bit: u8) -> Option<()> {
+    let is_first = *seen & 1 << bit == 0;
+    *seen |= 1 << bit;
+    is_first.then_some(())
+}
+
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct RawEnvelope<'a> {
     #[serde(borrow)]
     action: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -149,50 +273,52 @@ struct RawOffer<'a> {
     offer_id: Option<&'a RawValue>,
 }
 
-fn parse_announce<'a>(
-    envelope: &Envelope<'a>,
-    max_offers: usize,
-) -> Result<Request<'a>, RequestError> {
+fn parse_announce(envelope: Envelope<'_>, max_offers: usize) -> Result<Request<'_>, RequestError> {
     let announce = Announce {
-        info_hash: raw(envelope.info_hash)
+        info_hash: envelope
+            .info_hash
             .and_then(text::id)
             .map(InfoHash)
             .ok_or(RequestError::InvalidInfoHash)?,
-        peer_id: raw(envelope.peer_id)
+        peer_id: envelope
+            .peer_id
             .and_then(text::id)
             .map(PeerId)
             .ok_or(RequestError::InvalidPeerId)?,
-        event: parse_event(raw(envelope.event))?,
-        left: raw(envelope.left).and_then(parse_left),
-        offers: parse_offers(raw(envelope.offers), max_offers)?,
+        event: parse_event(envelope.event)?,
+        left: envelope.left.and_then(parse_left),
+        offers: parse_offers(envelope.offers, max_offers)?,
     };
-    let Some(answer) = raw(envelope.answer).filter(|answer| is_truthy(answer)) else {
+    let Some(answer) = envelope.answer.filter(|answer| is_truthy(answer)) else {
         return Ok(Request::Announce(announce));
     };
-    let to_peer_id = raw(envelope.to_peer_id).and_then(text::id);
+    let to_peer_id = envelope.to_peer_id.and_then(text::id);
     let answer = Answer {
         to_peer_id: to_peer_id
             .map(PeerId)
             .ok_or(RequestError::InvalidToPeerId)?,
         answer,
-        offer_id: parse_offer_id(raw(envelope.offer_id))?,
+        offer_id: parse_offer_id(envelope.offer_id)?,
     };
     Ok(Request::Answer(announce, answer))
 }
 
 fn parse_scrape(envelope: &Envelope<'_>) -> Result<Scrape, RequestError> {
-    let Some(raw) = raw(envelope.info_hash) else {
+    let Some(raw) = envelope.info_hash else {
         return Ok(Scrape {
             info_hashes: Vec::new(),
         });
     };
-    let literals: Vec<&RawValue> = match raw.as_bytes().first() {
-        Some(b'[') => serde_json::from_str(raw).map_err(|_| RequestError::InvalidInfoHash)?,
-        _ => vec![envelope.info_hash.ok_or(RequestError::InvalidInfoHash)?],
+    let list: Vec<&RawValue>;
+    let literals: Vec<&str> = if raw.starts_with('[') {
+        list = serde_json::from_str(raw).map_err(|_| RequestError::InvalidInfoHash)?;
+        list.into_iter().map(RawValue::get).collect()
+    } else {
+        vec![raw]
     };
     let mut info_hashes = literals
         .into_iter()
-        .map(|literal| text::id(literal.get()).map(InfoHash))
+        .map(|literal| text::id(literal).map(InfoHash))
         .collect::<Option<Vec<_>>>()
         .ok_or(RequestError::InvalidInfoHash)?;
     info_hashes.sort_unstable();
@@ -200,22 +326,25 @@ fn parse_scrape(envelope: &Envelope<'_>) -> Result<Scrape, RequestError> {
     Ok(Scrape { info_hashes })
 }
 
-fn parse_offers(raw: Option<&str>, max_offers: usize) -> Result<Vec<Offer<'_>>, RequestError> {
-    let Some(raw) = raw else {
-        return Ok(Vec::new());
-    };
-    let offers: Vec<Object<RawOffer<'_>>> =
-        serde_json::from_str(raw).map_err(|_| RequestError::InvalidOffers)?;
-    offers
-        .into_iter()
-        .take(max_offers)
-        .map(|Object(offer)| {
-            Ok(Offer {
+fn parse_offers(offers: Offers<'_>, max_offers: usize) -> Result<Vec<Offer<'_>>, RequestError> {
+    let mut list = match offers {
+        Offers::None => Vec::new(),
+        Offers::Raw(raw) => {
+            let raw: Vec<Object<RawOffer<'_>>> =
+                serde_json::from_str(raw).map_err(|_| RequestError::InvalidOffers)?;
+            let offers = raw.into_iter().map(|Object(offer)| Offer {
                 offer: offer.offer.map(RawValue::get),
-                offer_id: parse_offer_id(offer.offer_id.map(RawValue::get))?,
-            })
-        })
-        .collect()
+                offer_id: offer.offer_id.map(RawValue::get),
+            });
+            offers.collect()
+        }
+        Offers::List(list) => list,
+    };
+    list.truncate(max_offers);
+    for offer in &list {
+        parse_offer_id(offer.offer_id)?;
+    }
+    Ok(list)
 }
 
 fn parse_offer_id(raw: Option<&str>) -> Result<Option<&str>, RequestError> {
@@ -262,11 +391,6 @@ fn is_truthy(json: &str) -> bool {
     !matches!(json, "null" | "false" | "0" | "\"\"")
 }
 
-/// A value; `null` is as good as a missing key.
-fn raw(value: Option<&RawValue>) -> Option<&str> {
-    value.map(RawValue::get).filter(|json| *json != "null")
-}
-
 /// An action for a message to its sender, bounded.
 fn shown(action: Option<&str>) -> String {
     let action = action.unwrap_or("undefined").trim_matches('"');
@@ -275,7 +399,7 @@ fn shown(action: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
@@ -302,6 +426,18 @@ mod tests {
         assert_eq!(announce.offers[0].offer, Some(r#"{"sdp":"a\"}b"}"#));
         assert_eq!(announce.offers[0].offer_id, Some("\"x\""));
         assert_eq!(announce.offers[1].offer, None);
+    }
+
+    #[test]
+    fn what_peers_send_is_read_at_a_glance() {
+        for message in [
+            announce(r#","offers":[{"offer":{"type":"offer","sdp":"v=0\r\n"},"offer_id":"x"}]"#),
+            announce(r#","numwant":5,"uploaded":0,"downloaded":0,"left":null,"event":"started""#),
+            announce(r#","answer":{"type":"answer","sdp":"\r\n"},"to_peer_id":"x","offer_id":"x""#),
+            r#"{"action":"scrape","info_hash":["x"]}"#.to_owned(),
+        ] {
+            assert!(Envelope::scan(&message).is_some(), "{message}");
+        }
     }
 
     #[test]
@@ -437,6 +573,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_glance_sees_what_serde_sees(
+            parts in vec(prop::sample::select(vec![
+                "\"action\":\"announce\"", "\"action\":\"scrape\"", "\"info_hash\":\"aaaaaaaaaaaaaaaaaaaa\"",
+                "\"peer_id\":\"bbbbbbbbbbbbbbbbbbb\\u00e9\"", "\"to_peer_id\":\"éééééééééééééééééééé\"",
+                "\"offer_id\":\"x\"", "\"event\":\"started\"", "\"event\":null", "\"left\":1e3", "\"left\":null",
+                "\"answer\":{\"sdp\":\"v=0\\r\\n\"}", "\"answer\":null", "\"offers\":[]", "\"offers\":null",
+                "\"offers\":[{\"offer\":{\"sdp\":\"\\r\\n\"},\"offer_id\":\"x\"},{\"x\":[1]},{\"offer\":null}]",
+                "\"offers\":[{\"offer_id\":1}]", "\"offers\":[{\"offer\":1,\"offer\":2}]", "\"\\u006ceft\":5",
+                "\"x\":{\"a\":[{}]}", "\"x\":{\"a\" : [ 1 , 2 ] }", "\"x\":01", "{", "]",
+            ]), 0..8),
+            max_offers in 0..4_usize,
+        ) {
+            let message = format!("{{{}}}", parts.join(" , "));
+            let theirs = Envelope::parse(&message)
+                .and_then(|envelope| parse_envelope(envelope, max_offers));
+            prop_assert_eq!(parse_request(&message, max_offers), theirs);
+        }
+
         #[test]
         fn no_input_panics(text in any::<String>(), json in "[\\[\\]{}:,\"a-z0-9\\\\]*") {
             let _ = parse(&text);

@@ -4,15 +4,30 @@ use crate::{
     types::{InfoHash, PeerId},
 };
 
+/// Whose offers and answers are passed on, as it stands in each of them: written once for all.
+pub struct Signature(Vec<u8>);
+
+impl Signature {
+    /// Of a peer of a torrent.
+    pub fn new(peer_id: PeerId, info_hash: InfoHash) -> Self {
+        let mut text = Vec::with_capacity(128);
+        text.extend_from_slice(b",\"peer_id\":");
+        write_bytes(&mut text, &peer_id.0);
+        text.extend_from_slice(b",\"info_hash\":");
+        write_bytes(&mut text, &info_hash.0);
+        text.push(b'}');
+        Self(text)
+    }
+}
+
 /// Appends an offer for another peer, its JSON as it came.
 pub fn write_offer(
     out: &mut Vec<u8>,
     offer: Option<&str>,
     offer_id: Option<&str>,
-    peer_id: PeerId,
-    info_hash: InfoHash,
+    signature: &Signature,
 ) {
-    write_signal(out, "offer", offer, offer_id, peer_id, info_hash);
+    write_signal(out, "offer", offer, offer_id, signature);
 }
 
 /// Appends an answer for the peer that made the offer, its JSON as it came.
@@ -20,10 +35,9 @@ pub fn write_answer(
     out: &mut Vec<u8>,
     answer: &str,
     offer_id: Option<&str>,
-    peer_id: PeerId,
-    info_hash: InfoHash,
+    signature: &Signature,
 ) {
-    write_signal(out, "answer", Some(answer), offer_id, peer_id, info_hash);
+    write_signal(out, "answer", Some(answer), offer_id, signature);
 }
 
 /// Appends the response to an announce; the interval is in seconds.
@@ -99,8 +113,7 @@ fn write_signal(
     kind: &str,
     signal: Option<&str>,
     offer_id: Option<&str>,
-    peer_id: PeerId,
-    info_hash: InfoHash,
+    signature: &Signature,
 ) {
     out.extend_from_slice(b"{\"action\":\"announce\"");
     for (key, json) in [(kind, signal), ("offer_id", offer_id)] {
@@ -111,11 +124,7 @@ fn write_signal(
             out.extend_from_slice(json.as_bytes());
         }
     }
-    out.extend_from_slice(b",\"peer_id\":");
-    write_bytes(out, &peer_id.0);
-    out.extend_from_slice(b",\"info_hash\":");
-    write_bytes(out, &info_hash.0);
-    out.push(b'}');
+    out.extend_from_slice(&signature.0);
 }
 
 #[cfg(test)]
@@ -137,19 +146,20 @@ mod tests {
     fn signals() {
         let (hash, peer) = ("ÿ".repeat(20), "p".repeat(20));
         let sdp = r#"{"sdp":"é\u0000"}"#;
+        let signature = Signature::new(PEER, HASH);
         assert_eq!(
-            written(|out| write_offer(out, Some(sdp), Some("\"o\""), PEER, HASH)),
+            written(|out| write_offer(out, Some(sdp), Some("\"o\""), &signature)),
             json!({
                 "action": "announce", "offer": {"sdp": "é\0"}, "offer_id": "o",
                 "peer_id": peer, "info_hash": hash,
             })
         );
         assert_eq!(
-            written(|out| write_offer(out, None, None, PEER, HASH)),
+            written(|out| write_offer(out, None, None, &signature)),
             json!({"action": "announce", "peer_id": peer, "info_hash": hash})
         );
         assert_eq!(
-            written(|out| write_answer(out, "{}", Some("\"o\""), PEER, HASH)),
+            written(|out| write_answer(out, "{}", Some("\"o\""), &signature)),
             json!({
                 "action": "announce", "answer": {}, "offer_id": "o",
                 "peer_id": peer, "info_hash": hash,

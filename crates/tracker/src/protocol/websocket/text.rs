@@ -14,6 +14,7 @@ impl<'a> Chars<'a> {
     }
 
     /// The next character; `Some(Err(()))` if the text breaks JSON's rules.
+    #[inline]
     fn next_char(&mut self) -> Option<Result<char, ()>> {
         let mut chars = self.rest.chars();
         let first = chars.next()?;
@@ -26,14 +27,12 @@ impl<'a> Chars<'a> {
         };
         self.rest = chars.as_str();
         Some(match kind {
-            '"' | '\\' | '/' => Ok(kind),
-            'b' => Ok('\u{8}'),
-            'f' => Ok('\u{c}'),
-            'n' => Ok('\n'),
-            'r' => Ok('\r'),
-            't' => Ok('\t'),
             'u' => self.unicode(),
-            _ => Err(()),
+            _ => u8::try_from(kind)
+                .ok()
+                .and_then(escaped)
+                .map(char::from)
+                .ok_or(()),
         })
     }
 
@@ -70,19 +69,50 @@ impl Iterator for Chars<'_> {
 
 /// The 20 bytes of a literal of 20 code points below 256.
 pub(super) fn id(literal: &str) -> Option<[u8; 20]> {
-    let mut chars = Chars::of(literal)?;
+    let mut rest = literal.strip_prefix('"')?.strip_suffix('"')?.as_bytes();
     let mut id = [0; 20];
     for byte in &mut id {
-        *byte = u8::try_from(u32::from(chars.next()?.ok()?)).ok()?;
+        (*byte, rest) = match rest {
+            [b'\\', b'u', b'0', b'0', high, low, rest @ ..] => {
+                (hex_digit(*high)? << 4 | hex_digit(*low)?, rest)
+            }
+            [b'\\', kind, rest @ ..] => (escaped(*kind)?, rest),
+            [byte @ ..0x80, rest @ ..] => (*byte, rest),
+            // Of the text's UTF-8, what is below 256.
+            [first @ 0xc2..=0xc3, second, rest @ ..] => (first << 6 | second & 0x3f, rest),
+            _ => return None,
+        };
     }
-    chars.next().is_none().then_some(id)
+    rest.is_empty().then_some(id)
+}
+
+/// What a letter behind a backslash stands for; not `u`.
+fn escaped(kind: u8) -> Option<u8> {
+    Some(match kind {
+        b'"' | b'\\' | b'/' => kind,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        _ => return None,
+    })
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|digit| digit as u8)
 }
 
 /// Appends bytes as a literal of as many code points.
 pub(super) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     for &byte in bytes {
-        write_char(out, char::from(byte));
+        match byte {
+            b'"' | b'\\' | ..b' ' => write_char(out, char::from(byte)),
+            b' '..0x80 => out.push(byte),
+            // As UTF-8.
+            0x80.. => out.extend_from_slice(&[0xc0 | byte >> 6, 0x80 | byte & 0x3f]),
+        }
     }
     out.push(b'"');
 }
@@ -174,6 +204,17 @@ mod tests {
             if let Ok(theirs) = serde_json::from_str::<String>(&text) {
                 prop_assert_eq!(ours, Some(theirs));
             }
+        }
+
+        #[test]
+        fn ids_are_texts_of_20_small_characters(
+            text in r#""(a|\\[nrtbf"/\\]|\\u00[0-9a-fA-F]{2}|[ -ÿ&&[^"\\]]){18,22}""#,
+        ) {
+            let chars: Option<Vec<_>> =
+                Chars::of(&text).and_then(|chars| chars.collect::<Result<_, ()>>().ok());
+            let bytes: Option<Vec<_>> =
+                chars.and_then(|chars| chars.into_iter().map(|char| u8::try_from(char).ok()).collect());
+            prop_assert_eq!(id(&text), bytes.and_then(|bytes| bytes.try_into().ok()));
         }
 
         #[test]

@@ -49,15 +49,17 @@ pub(super) struct HttpService {
     context: Arc<Context>,
     rng: Rc<RefCell<fastrand::Rng>>,
     /// For the WebSocket connections, which outlive the request that they began as.
-    stop: watch::Receiver<bool>,
+    sockets: Rc<websocket::Thread>,
 }
 
 impl HttpService {
     pub(super) fn new(context: Arc<Context>, seed: u64, stop: watch::Receiver<bool>) -> Self {
+        let rng = Rc::new(RefCell::new(fastrand::Rng::with_seed(seed)));
+        let sockets = websocket::Thread::new(Arc::clone(&context), Rc::clone(&rng), stop);
         Self {
             context,
-            rng: Rc::new(RefCell::new(fastrand::Rng::with_seed(seed))),
-            stop,
+            rng,
+            sockets,
         }
     }
 
@@ -251,9 +253,7 @@ impl HttpService {
             upgrade,
             origin,
             place,
-            Arc::clone(&self.context),
-            Rc::clone(&self.rng),
-            self.stop.clone(),
+            Rc::clone(&self.sockets),
         ));
         response
     }
@@ -464,7 +464,7 @@ fn record(head: &Parts, remote: SocketAddr, ip: IpAddr) -> HttpRequest {
         headers: head
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
             .collect(),
         remote,
         ip,

@@ -14,9 +14,13 @@ use dashmap::{DashMap, Entry};
 use super::{
     WebSocketOptions,
     handshake::Refusal,
-    socket::{Origin, Socket},
+    socket::{OfferKey, Origin, Socket},
 };
-use crate::{server::events::EventQueue, types::SocketId};
+use crate::{
+    protocol::websocket::OfferId,
+    server::events::EventQueue,
+    types::{InfoHash, PeerId, SocketId},
+};
 
 /// Most sockets of one address where the options don't say.
 const DEFAULT_PER_IP: usize = 1000;
@@ -28,6 +32,8 @@ pub(crate) struct Hub {
     per_ip: DashMap<IpAddr, usize, RandomState>,
     open: AtomicUsize,
     next: AtomicU64,
+    /// The keys of [`OfferKey`]s.
+    offers: RandomState,
     options: WebSocketOptions,
 }
 
@@ -46,6 +52,7 @@ impl Hub {
             per_ip: DashMap::with_hasher(RandomState::new()),
             open: AtomicUsize::new(0),
             next: AtomicU64::new(0),
+            offers: RandomState::new(),
             options,
         })
     }
@@ -89,6 +96,16 @@ impl Hub {
         self.sockets.get(&id).map(|socket| Arc::clone(&socket))
     }
 
+    /// What an answer has to repeat of an offer.
+    pub(super) fn offer_key(
+        &self,
+        offer_id: &OfferId<'_>,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+    ) -> OfferKey {
+        OfferKey(self.offers.hash_one((info_hash, peer_id, offer_id)))
+    }
+
     /// Where a socket comes from.
     pub(crate) fn addr(&self, id: SocketId) -> Option<SocketAddr> {
         let socket = self.get(id)?;
@@ -99,9 +116,9 @@ impl Hub {
     }
 
     /// Sends a text to a socket, if it is still there.
-    pub(crate) fn send(&self, id: SocketId, text: String) {
+    pub(crate) fn send(&self, id: SocketId, text: &str) {
         if let Some(socket) = self.get(id) {
-            socket.push(text.into_bytes());
+            socket.push(text.len(), |out| out.extend_from_slice(text.as_bytes()));
         }
     }
 
@@ -203,6 +220,23 @@ mod tests {
             2,
             "what was refused or has left is not kept"
         );
+    }
+
+    #[test]
+    fn an_answer_has_to_repeat_all_of_its_offer() {
+        let hub = hub(WebSocketOptions::default());
+        let key = |id, info_hash, peer_id| {
+            let id = OfferId::parse(id).unwrap();
+            hub.offer_key(&id, InfoHash([info_hash; 20]), PeerId([peer_id; 20]))
+        };
+        assert_eq!(key(r#""ab""#, 1, 2), key(r#""\u0061b""#, 1, 2));
+        for other in [
+            key(r#""abc""#, 1, 2),
+            key(r#""ab""#, 2, 2),
+            key(r#""ab""#, 1, 1),
+        ] {
+            assert_ne!(key(r#""ab""#, 1, 2), other);
+        }
     }
 
     #[test]

@@ -2,13 +2,18 @@
 //!
 //! A connection is served by the thread that accepted it (`session`). What goes out to it is put into
 //! its outbox by whichever thread has it (`socket`); nobody ever waits for a peer that reads slowly.
+//! `input` and `output` are what is left of a read or a write, `thread` the buffer for reading.
 //! The `hub` finds sockets by number; `relay` is the protocol.
 
 mod handshake;
 mod hub;
+mod input;
+mod output;
 mod relay;
 mod session;
 mod socket;
+mod spare;
+mod thread;
 
 use std::time::Duration;
 
@@ -19,6 +24,7 @@ pub(super) use self::{
     relay::{Relay, Step},
     session::serve,
     socket::Origin,
+    thread::Thread,
 };
 
 /// Limits and times of WebSocket connections.

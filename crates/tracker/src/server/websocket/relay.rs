@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::{
     hub::Hub,
-    socket::{NotOwned, OfferOf, Socket},
+    socket::{NotOwned, Socket},
 };
 use crate::{
-    protocol::websocket::{self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape},
+    protocol::websocket::{
+        self, Announce, Answer, Offer, OfferId, Request, RequestError, Scrape, Signature,
+    },
     server::{
         context::Context,
         events::{self, Announced, Event, Inquiry, PeerName, want},
@@ -76,9 +78,7 @@ impl Relay {
                     }
                     _ => None,
                 };
-                let mut reply = Vec::new();
-                websocket::write_failure(&mut reply, &reason, info_hash);
-                self.socket.push(reply);
+                self.fail(&reason, info_hash);
                 None
             }
             Verdict::Reply(reply) => self.replied(text, reply, now),
@@ -136,15 +136,15 @@ impl Relay {
     fn replied(&self, text: &str, reply: Reply, now: Timestamp) -> Option<Event> {
         let request = websocket::parse_request(text, self.hub.options().max_offers);
         if !reply.body.is_empty() {
-            self.socket.push(reply.body);
+            let body = &reply.body;
+            self.socket
+                .push(body.len(), |out| out.extend_from_slice(body));
         }
         match request {
             Ok(Request::Announce(announce)) if announce.event != AnnounceEvent::Stopped => {
-                for (offer, target) in announce.offers.iter().zip(reply.offers_to) {
-                    if let Some(target) = target {
-                        self.pass_on(offer, &announce, target, now);
-                    }
-                }
+                let targets = announce.offers.iter().zip(reply.offers_to);
+                let targets = targets.filter_map(|(offer, target)| Some((offer, target?)));
+                self.pass_on(&announce, targets, now);
             }
             Ok(Request::Answer(announce, answer)) if reply.pass_on => {
                 if let Err(refused) = self.pass_answer_on(&announce, &answer, now) {
@@ -207,19 +207,14 @@ impl Relay {
         let (complete, incomplete) = targets
             .outcome
             .map_or((0, 0), |outcome| (outcome.complete, outcome.incomplete));
-        let mut reply = Vec::new();
         let interval = self.context.websocket_interval_secs;
-        websocket::write_announce_response(
-            &mut reply,
-            complete,
-            incomplete,
-            interval,
-            announce.info_hash,
-        );
-        self.socket.push(reply);
-        for (offer, (target, _)) in offers.iter().zip(targets.peers) {
-            self.pass_on(offer, announce, target, now);
-        }
+        let info_hash = announce.info_hash;
+        self.socket.push(0, |out| {
+            websocket::write_announce_response(out, complete, incomplete, interval, info_hash);
+        });
+        let targets = offers.iter().zip(targets.peers);
+        let targets = targets.map(|(offer, (target, _))| (offer, target));
+        self.pass_on(announce, targets, now);
         Ok(self.event(announce, text))
     }
 
@@ -248,10 +243,11 @@ impl Relay {
     ) -> Result<(), Refused> {
         let offer_id = answer.offer_id.and_then(OfferId::parse);
         let offer = offer_id.and_then(|id| {
-            self.socket
-                .take_expected(&id, announce.info_hash, answer.to_peer_id, now)
+            let info_hash = announce.info_hash;
+            let key = self.hub.offer_key(&id, info_hash, answer.to_peer_id);
+            self.socket.take_expected(key, now)
         });
-        let Some(peer) = offer.and_then(|offer| self.hub.get(offer.socket)) else {
+        let Some(peer) = offer.and_then(|from| self.hub.get(from)) else {
             return Err(Refused {
                 code: "ERR_TRACKER_UNKNOWN_OFFER",
                 reason: "no peer with that `to_peer_id`".to_owned(),
@@ -259,15 +255,10 @@ impl Relay {
                 reply: false,
             });
         };
-        let mut message = Vec::new();
-        websocket::write_answer(
-            &mut message,
-            answer.answer,
-            answer.offer_id,
-            announce.peer_id,
-            announce.info_hash,
-        );
-        peer.push(message);
+        let signature = Signature::new(announce.peer_id, announce.info_hash);
+        peer.push(answer.answer.len() + AROUND_SIGNAL, |out| {
+            websocket::write_answer(out, answer.answer, answer.offer_id, &signature);
+        });
         Ok(())
     }
 
@@ -324,30 +315,28 @@ impl Relay {
         Ok(())
     }
 
-    fn pass_on(
+    /// Gives offers of an announce to other sockets.
+    fn pass_on<'a>(
         &self,
-        offer: &Offer<'_>,
-        announce: &Announce<'_>,
-        target: SocketId,
+        announce: &Announce<'a>,
+        offers: impl Iterator<Item = (&'a Offer<'a>, SocketId)>,
         now: Timestamp,
     ) {
-        let Some(socket) = self.hub.get(target) else {
-            return;
-        };
-        let mut message = Vec::with_capacity(offer.offer.map_or(0, str::len) + 256);
-        websocket::write_offer(
-            &mut message,
-            offer.offer,
-            offer.offer_id,
-            announce.peer_id,
-            announce.info_hash,
-        );
-        let whose = OfferOf {
-            info_hash: announce.info_hash,
-            peer_id: announce.peer_id,
-            socket: self.socket.id,
-        };
-        socket.offer(message, offer.offer_id.and_then(OfferId::parse), whose, now);
+        let Announce {
+            info_hash, peer_id, ..
+        } = *announce;
+        let signature = Signature::new(peer_id, info_hash);
+        for (offer, target) in offers {
+            let Some(socket) = self.hub.get(target) else {
+                continue;
+            };
+            let key = offer.offer_id.and_then(OfferId::parse);
+            let key = key.map(|id| self.hub.offer_key(&id, info_hash, peer_id));
+            let room = offer.offer.map_or(0, str::len) + AROUND_SIGNAL;
+            socket.offer(key, self.socket.id, now, room, |out| {
+                websocket::write_offer(out, offer.offer, offer.offer_id, &signature);
+            });
+        }
     }
 
     fn scrape(&self, scrape: Scrape) -> Result<(), Refused> {
@@ -374,20 +363,25 @@ impl Relay {
             );
         }
         websocket::end_scrape(&mut reply, self.context.interval_secs);
-        self.socket.push(reply);
+        self.socket
+            .push(reply.len(), |out| out.extend_from_slice(&reply));
         Ok(())
     }
 
     fn refuse(&self, refused: &Refused, now: Timestamp) {
         if refused.reply {
-            let mut reply = Vec::new();
-            websocket::write_failure(&mut reply, &refused.reason, refused.info_hash);
-            self.socket.push(reply);
+            self.fail(&refused.reason, refused.info_hash);
         }
         let from = Some(self.socket.origin.remote);
         self.context
             .events
             .warn(now, refused.code, from, || refused.reason.clone());
+    }
+
+    fn fail(&self, reason: &str, info_hash: Option<InfoHash>) {
+        self.socket.push(0, |out| {
+            websocket::write_failure(out, reason, info_hash);
+        });
     }
 
     fn event(&self, announce: &Announce<'_>, text: &str) -> Option<Event> {
@@ -411,6 +405,9 @@ impl Relay {
         }
     }
 }
+
+/// What an offer or answer gets around it when it is passed on, as a rule.
+const AROUND_SIGNAL: usize = 256;
 
 /// A socket that announces more torrents than it may.
 const TOO_MANY: &str = "too many info hashes on one socket";

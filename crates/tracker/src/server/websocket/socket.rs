@@ -4,14 +4,18 @@ use std::{
     collections::{HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
-use super::super::events::{Event, EventQueue, HttpRequest};
+use super::{
+    super::events::{Event, EventQueue, HttpRequest},
+    spare,
+};
 use crate::{
-    protocol::websocket::OfferId,
+    protocol::websocket::frame,
     types::{InfoHash, PeerId, SocketId, Timestamp},
 };
 
@@ -49,10 +53,8 @@ pub struct Socket {
     external: Option<Arc<EventQueue>>,
     state: Mutex<State>,
     max_queue: usize,
-    /// Something waits to be sent, or the socket is to be closed.
-    pub(super) wake: Notify,
-    /// The socket is to be closed, whatever it is at.
-    pub(super) kill: Notify,
+    /// Wakes its task: something waits to be sent, or the socket is to be closed.
+    waker: AtomicWaker,
 }
 
 impl std::fmt::Debug for Socket {
@@ -66,12 +68,25 @@ struct State {
     /// The peers that this socket announced: it speaks for these and no others.
     owned: HashSet<(InfoHash, PeerId), ahash::RandomState>,
     left: bool,
-    outbox: Vec<Vec<u8>>,
+    /// Frames, ready to be written.
+    outbox: Vec<u8>,
+    /// What counts as waiting to be sent: messages by their [`footprint`].
     queued: usize,
+    /// So much of it was taken out of the outbox.
+    taken: usize,
     ending: Option<Ending>,
     expected: VecDeque<Expected>,
     /// Offers for which nobody is looked for who has a crowd of them.
     calm: u8,
+}
+
+/// What a socket's task is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// Something waits to be sent, or the connection is to end after it.
+    Outbox,
+    /// The socket is to be closed, whatever it is at.
+    TooSlow,
 }
 
 /// Why a socket is to end.
@@ -83,20 +98,17 @@ pub(super) enum Ending {
     TooSlow,
 }
 
-/// An offer that this socket was given, and may answer.
+/// An offer that this socket was given, and may answer. Every socket has some ten of them.
 struct Expected {
-    offer_id: OfferId,
-    offer: OfferOf,
+    offer: OfferKey,
+    /// Where it came from.
+    from: SocketId,
     given: Timestamp,
 }
 
-/// Whose offer it is.
+/// What an answer must repeat of its offer: id, torrent and peer, as a hash whose key nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OfferOf {
-    pub(super) info_hash: InfoHash,
-    pub(super) peer_id: PeerId,
-    pub(super) socket: SocketId,
-}
+pub(super) struct OfferKey(pub(super) u64);
 
 impl Socket {
     pub(super) fn new(id: SocketId, origin: Origin, max_queue: usize) -> Self {
@@ -106,8 +118,7 @@ impl Socket {
             external: None,
             state: Mutex::default(),
             max_queue,
-            wake: Notify::new(),
-            kill: Notify::new(),
+            waker: AtomicWaker::new(),
         }
     }
 
@@ -152,84 +163,115 @@ impl Socket {
         std::mem::take(&mut state.owned)
     }
 
-    /// Queues a message. Never waits: a peer that does not read is closed instead.
-    pub(super) fn push(self: &Arc<Self>, message: Vec<u8>) {
-        let mut state = self.lock();
+    /// Queues a message, which `write` appends. Never waits: a peer that does not read is closed instead.
+    pub(super) fn push(self: &Arc<Self>, room: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.push_locked(self.lock(), room, write);
+    }
+
+    fn push_locked(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        room: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         if state.ending.is_some() {
             return;
         }
-        state.queued += footprint(&message);
+        let mut message = Vec::new();
+        let before = state.outbox.len();
+        let length = if self.external.is_some() {
+            message.reserve(room);
+            write(&mut message);
+            message.len()
+        } else {
+            if state.outbox.capacity() == 0 {
+                state.outbox = spare::take();
+            }
+            state.outbox.reserve(room);
+            frame::write_text(&mut state.outbox, write);
+            state.outbox.len() - before
+        };
+        state.queued += footprint(length);
         if state.queued > self.max_queue {
             state.ending = Some(Ending::TooSlow);
             state.outbox = Vec::new();
             drop(state);
-            self.kill.notify_one();
+            self.waker.wake();
             self.tell_close(true);
             return;
         }
+        drop(state);
         if let Some(events) = &self.external {
-            drop(state);
             let socket = Arc::clone(self);
             return events.append_now(&mut vec![Event::Deliver { socket, message }]);
         }
-        state.outbox.push(message);
-        let first = state.outbox.len() == 1;
-        drop(state);
-        if first {
-            self.wake.notify_one();
+        if before == 0 {
+            self.waker.wake();
         }
     }
 
-    /// Queues an offer, and notes that its answer may come from here.
+    /// Puts a control frame behind what waits. Only the socket's own task does, which bounds them.
+    pub(super) fn push_control(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.lock();
+        if state.ending.is_none() {
+            write(&mut state.outbox);
+        }
+    }
+
+    /// Queues an offer of another socket, and notes that its answer may come from here.
     pub(super) fn offer(
         self: &Arc<Self>,
-        message: Vec<u8>,
-        offer_id: Option<OfferId>,
-        offer: OfferOf,
+        offer: Option<OfferKey>,
+        from: SocketId,
         now: Timestamp,
+        room: usize,
+        write: impl FnOnce(&mut Vec<u8>),
     ) {
-        if let Some(offer_id) = offer_id {
-            let mut state = self.lock();
+        let mut state = self.lock();
+        if let Some(offer) = offer {
             drop_stale(&mut state.expected, now);
             if state.expected.len() >= MAX_EXPECTED {
                 state.make_room();
             }
-            state.expected.push_back(Expected {
-                offer_id,
-                offer,
-                given: now,
-            });
+            let given = now;
+            state.expected.push_back(Expected { offer, from, given });
         }
-        self.push(message);
+        self.push_locked(state, room, write);
     }
 
     /// Whose offer it was that this socket answers; each can be answered once.
-    pub(super) fn take_expected(
-        &self,
-        offer_id: &OfferId,
-        info_hash: InfoHash,
-        peer_id: PeerId,
-        now: Timestamp,
-    ) -> Option<OfferOf> {
+    pub(super) fn take_expected(&self, offer: OfferKey, now: Timestamp) -> Option<SocketId> {
         let mut state = self.lock();
         drop_stale(&mut state.expected, now);
         // From the back: an answer follows its offer within seconds, and most offers are never answered.
-        let index = state.expected.iter().rposition(|expected| {
-            expected.offer_id == *offer_id
-                && expected.offer.info_hash == info_hash
-                && expected.offer.peer_id == peer_id
-        })?;
-        state.expected.remove(index).map(|expected| expected.offer)
+        let mut expected = state.expected.iter();
+        let index = expected.rposition(|expected| expected.offer == offer)?;
+        state.expected.remove(index).map(|expected| expected.from)
+    }
+
+    /// Waits for something to do for the socket's task, which alone may call this.
+    pub(super) fn poll_wake(&self, cx: &Context<'_>) -> Poll<Wake> {
+        // Registered before the look, so that nothing in between is missed.
+        self.waker.register(cx.waker());
+        let state = self.lock();
+        match state.ending {
+            Some(Ending::TooSlow) => Poll::Ready(Wake::TooSlow),
+            None if state.outbox.is_empty() => Poll::Pending,
+            Some(Ending::Closed) | None => Poll::Ready(Wake::Outbox),
+        }
     }
 
     /// All that waits. What is taken counts as queued until [`Self::sent`].
-    pub(super) fn take_outbox(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.lock().outbox)
+    pub(super) fn take_outbox(&self) -> Vec<u8> {
+        let mut state = self.lock();
+        state.taken = state.queued;
+        std::mem::take(&mut state.outbox)
     }
 
     /// Room is made for a message that the user's code has taken.
-    pub fn delivered(&self, message: &Vec<u8>) {
-        self.sent(footprint(message));
+    pub fn delivered(&self, message: &[u8]) {
+        let mut state = self.lock();
+        state.queued = state.queued.saturating_sub(footprint(message.len()));
     }
 
     fn tell_close(&self, too_slow: bool) {
@@ -239,10 +281,10 @@ impl Socket {
         }
     }
 
-    /// So many bytes, by [`footprint`], have been handed to the kernel.
-    pub(super) fn sent(&self, bytes: usize) {
+    /// What was taken has been handed to the kernel.
+    pub(super) fn sent(&self) {
         let mut state = self.lock();
-        state.queued = state.queued.saturating_sub(bytes);
+        state.queued -= std::mem::take(&mut state.taken);
     }
 
     /// Ends the connection after what is queued.
@@ -250,7 +292,7 @@ impl Socket {
         let mut state = self.lock();
         state.ending.get_or_insert(Ending::Closed);
         drop(state);
-        self.wake.notify_one();
+        self.waker.wake();
         self.tell_close(false);
     }
 
@@ -279,13 +321,11 @@ impl Socket {
     }
 }
 
-/// What a message takes while it waits: small ones take more than they say.
-pub(super) fn footprint(message: &Vec<u8>) -> usize {
-    /// The `Vec` itself, at most half of the places in a list that has just grown, and the allocation.
+/// What a message of so many bytes takes while it waits: small ones take more than they say.
+fn footprint(length: usize) -> usize {
+    /// The event of one for the user's code, or its header in a buffer that has just grown.
     const OVERHEAD: usize = 64;
-    /// What a large one has reserved and does not use is no concern: a reply may be as long as the limit.
-    const MAX_ROOM: usize = 256;
-    message.capacity().min(message.len() + MAX_ROOM) + OVERHEAD
+    length + OVERHEAD
 }
 
 impl State {
@@ -300,7 +340,7 @@ impl State {
         if crowd.is_none() {
             self.calm = CALM;
         }
-        let mut sockets = self.expected.iter().map(|expected| expected.offer.socket);
+        let mut sockets = self.expected.iter().map(|expected| expected.from);
         let index = crowd.and_then(|crowd| sockets.position(|socket| socket == crowd));
         self.expected.remove(index.unwrap_or_default());
     }
@@ -308,10 +348,7 @@ impl State {
 
 /// A socket that has a crowd of the offers.
 fn crowd(expected: &VecDeque<Expected>) -> Option<SocketId> {
-    let mut sockets: Vec<_> = expected
-        .iter()
-        .map(|expected| expected.offer.socket)
-        .collect();
+    let mut sockets: Vec<_> = expected.iter().map(|expected| expected.from).collect();
     sockets.sort_unstable();
     let mut same = sockets.chunk_by(|a, b| a == b);
     same.find(|same| same.len() >= CROWD)?.first().copied()
@@ -332,6 +369,7 @@ fn drop_stale(expected: &mut VecDeque<Expected>, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::events::Headers;
 
     impl Origin {
         pub(crate) fn of_test() -> Self {
@@ -339,7 +377,7 @@ mod tests {
             let request = Arc::new(HttpRequest {
                 method: "GET".to_owned(),
                 target: b"/".to_vec(),
-                headers: Vec::new(),
+                headers: Headers::default(),
                 remote,
                 ip: remote.ip(),
             });
@@ -355,48 +393,58 @@ mod tests {
         Arc::new(Socket::new(SocketId(1), Origin::of_test(), max_queue))
     }
 
-    fn offer_of(socket: u64) -> OfferOf {
-        OfferOf {
-            info_hash: InfoHash([1; 20]),
-            peer_id: PeerId([2; 20]),
-            socket: SocketId(socket),
-        }
+    fn take(socket: &Socket, offer: u64, secs: u32) -> Option<SocketId> {
+        socket.take_expected(OfferKey(offer), Timestamp::from_secs(secs))
+    }
+
+    fn give(socket: &Arc<Socket>, offer: u64, from: u64, secs: u32) {
+        let now = Timestamp::from_secs(secs);
+        socket.offer(Some(OfferKey(offer)), SocketId(from), now, 0, |_| {});
+    }
+
+    fn push(socket: &Arc<Socket>, message: &[u8]) {
+        socket.push(0, |out| out.extend_from_slice(message));
     }
 
     #[test]
-    fn an_offer_is_answered_once_in_time_by_whom_it_was_given_to() {
+    fn an_offer_is_answered_once_in_time() {
         let socket = socket(1000);
-        let id = |text: &str| OfferId::parse(&format!("\"{text}\"")).unwrap();
-        let at = Timestamp::from_secs;
-        let take = |text, peer, now| {
-            socket.take_expected(&id(text), InfoHash([1; 20]), PeerId([peer; 20]), at(now))
-        };
-        socket.offer(Vec::new(), Some(id("a")), offer_of(7), at(100));
-        socket.offer(Vec::new(), Some(id("b")), offer_of(8), at(110));
-        assert_eq!(take("c", 2, 111), None);
-        assert_eq!(take("a", 3, 111), None);
-        assert_eq!(take("a", 2, 111), Some(offer_of(7)));
-        assert_eq!(take("a", 2, 111), None);
-        assert_eq!(take("b", 2, 231), None, "too late");
+        give(&socket, 1, 7, 100);
+        give(&socket, 2, 8, 110);
+        assert_eq!(take(&socket, 3, 111), None);
+        assert_eq!(take(&socket, 1, 111), Some(SocketId(7)));
+        assert_eq!(take(&socket, 1, 111), None);
+        assert_eq!(take(&socket, 2, 231), None, "too late");
     }
 
     #[test]
     fn a_full_outbox_ends_the_socket() {
-        let socket = socket(footprint(&vec![0; 10]));
-        socket.push(vec![0; 10]);
+        let socket = socket(footprint(2 + 10));
+        push(&socket, &[b'x'; 10]);
         let taken = socket.take_outbox();
         // Taken is not sent: it still counts.
-        socket.push(vec![0; 1]);
+        push(&socket, b"x");
         assert_eq!(socket.ending(), Some(Ending::TooSlow));
         assert!(socket.take_outbox().is_empty());
-        assert_eq!(taken.len(), 1);
+        assert_eq!(taken, b"\x81\x0axxxxxxxxxx");
+    }
+
+    #[test]
+    fn what_was_sent_makes_room() {
+        let socket = socket(footprint(2 + 10));
+        for _ in 0..10 {
+            push(&socket, &[b'x'; 10]);
+            assert_eq!(socket.take_outbox().len(), 12);
+            socket.sent();
+        }
+        assert_eq!(socket.ending(), None);
     }
 
     #[test]
     fn small_messages_count_for_what_they_take() {
         let socket = socket(1000);
         for _ in 0..100 {
-            socket.push(b"{}".to_vec());
+            push(&socket, b"{}");
         }
         assert_eq!(socket.ending(), Some(Ending::TooSlow));
     }
@@ -404,16 +452,12 @@ mod tests {
     #[test]
     fn a_flood_of_offers_drops_its_own() {
         let socket = socket(usize::MAX);
-        let id = |number: u64| OfferId::parse(&format!("\"{number}\"")).unwrap();
-        let now = Timestamp::from_secs(1);
-        let give = |number, from| socket.offer(Vec::new(), Some(id(number)), offer_of(from), now);
-        give(1, 1);
-        (1000..2000).for_each(|number| give(number, 9));
-        give(2, 2);
-        (2000..3000).for_each(|number| give(number, 9));
+        give(&socket, 1, 1, 1);
+        (1000..2000).for_each(|number| give(&socket, number, 9, 1));
+        give(&socket, 2, 2, 1);
+        (2000..3000).for_each(|number| give(&socket, number, 9, 1));
         for (number, from) in [(1, 1), (2, 2), (2999, 9)] {
-            let taken = socket.take_expected(&id(number), InfoHash([1; 20]), PeerId([2; 20]), now);
-            assert_eq!(taken, Some(offer_of(from)));
+            assert_eq!(take(&socket, number, 1), Some(SocketId(from)));
         }
     }
 
@@ -421,8 +465,7 @@ mod tests {
     fn expected_offers_are_bounded() {
         let socket = socket(usize::MAX);
         for number in 0..2 * MAX_EXPECTED {
-            let id = OfferId::parse(&format!("\"{number}\""));
-            socket.offer(Vec::new(), id, offer_of(1), Timestamp::from_secs(1));
+            give(&socket, number as u64, 1, 1);
         }
         assert_eq!(socket.lock().expected.len(), MAX_EXPECTED);
     }
