@@ -13,7 +13,7 @@ const PEERS = path.join(__dirname, '..', '.peers')
 const ORIGINAL_VERSION = '11.2.3'
 const UDP_LOAD_TOOL = 'aquatic_udp_load_test'
 const UDP_LOAD_TOOL_VERSION = '0.9.0'
-const WS_LOAD_TOOL = 'ws_load'
+const LOAD_TOOL = 'bench_load'
 
 /** The URL of the server module of the npm package that this one replaces. */
 async function installOriginal (log) {
@@ -52,10 +52,10 @@ async function install (command, args, env) {
   if (failure) throw new SetupError(failure, lines.slice(-50).join('\n'))
 }
 
-/** The path of the WebSocket load generator, which is in this repository. */
+/** The path of the load generators that are in this repository. */
 async function buildWebSocketLoadTool (log) {
-  const folder = path.join(PEERS, WS_LOAD_TOOL)
-  const file = path.join(folder, 'release', WS_LOAD_TOOL)
+  const folder = path.join(PEERS, LOAD_TOOL)
+  const file = path.join(folder, 'release', LOAD_TOOL)
   if (!fs.existsSync(file)) log('Building bench/load (half a minute)')
   const manifest = path.join(__dirname, '..', 'load', 'Cargo.toml')
   await install('cargo', ['build', '--release', '--locked', '--manifest-path', manifest], { CARGO_TARGET_DIR: folder })
