@@ -3,7 +3,10 @@
 //!
 //! - `load`: `WebTorrent` peers keep a tracker busy;
 //! - `idle`: many WebSocket connections are opened and left alone;
-//! - `floor`: no tracker, but what the kernel lets one do: equally long answers to UDP announces.
+//! - `floor`: no tracker, but what the kernel lets one do: equally long answers to UDP announces;
+//! - `fill`: many peers announce over UDP, as quickly as the tracker answers;
+//! - `count`: how many of them it says to have;
+//! - `latency`: UDP announces at a fixed rate, whatever comes back.
 //!
 //! What happens is printed as one JSON object per line, `{"at":"begin"}` for instance, so that the
 //! caller can measure between two of them.
@@ -34,8 +37,11 @@ fn run() -> io::Result<()> {
         "load" => ws::load(&settings),
         "idle" => ws::idle(&settings),
         "floor" => udp::floor(&settings),
+        "fill" => udp::fill(&settings),
+        "count" => udp::count(&settings),
+        "latency" => udp::latency(&settings),
         _ => Err(io::Error::other(
-            "usage: bench_load load|idle|floor <key>=<number> ...",
+            "usage: bench_load load|idle|floor|fill|count|latency <key>=<number> ...",
         )),
     }
 }

@@ -144,6 +144,23 @@ impl Batch {
         self.to_send += 1;
     }
 
+    /// One of the packets that came with the last call.
+    pub(super) fn received(&self, index: usize) -> &[u8] {
+        let length = self.receive_headers[index].msg_len as usize;
+        &self.received[index][..length.min(MAX_PACKET)]
+    }
+
+    /// Writes a packet for where the socket is connected to; what `write` returns is its length.
+    /// There may be [`BATCH`] of them.
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut [u8]) -> usize) {
+        let slot = self.to_send;
+        self.send_slices[slot].iov_len = write(&mut self.outgoing[slot]);
+        let header = &mut self.send_headers[slot].msg_hdr;
+        header.msg_name = ptr::null_mut();
+        header.msg_namelen = 0;
+        self.to_send += 1;
+    }
+
     /// Puts everything that is to be sent on its way, or as much as there is room for: packets may be
     /// lost.
     pub(super) fn send(&mut self, socket: &UdpSocket) -> io::Result<()> {
@@ -174,8 +191,6 @@ fn send_all(fd: RawFd, mut headers: &mut [libc::mmsghdr]) -> io::Result<()> {
         match error.kind() {
             io::ErrorKind::Interrupted => {}
             io::ErrorKind::WouldBlock => return Ok(()),
-            // Nobody listens: what an earlier packet met is reported here. Its sender sees to it.
-            io::ErrorKind::ConnectionRefused => headers = &mut headers[1..],
             _ => return Err(error),
         }
     }
