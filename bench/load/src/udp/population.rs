@@ -38,7 +38,7 @@ impl Population {
         let most = population
             .torrents
             .saturating_mul(PORTS)
-            .min(u32::MAX.into());
+            .min(1 << 31);
         if population.torrents == 0 || !(1..=most).contains(&population.peers) {
             return Err(io::Error::other(
                 "so many peers do not fit into the torrents",
