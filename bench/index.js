@@ -14,6 +14,7 @@ const { takeCores } = require('./lib/cores')
 const { judge } = require('./lib/goals')
 const { MODES } = require('./lib/modes')
 const { ORIGINAL_VERSION, AQUATIC_VERSION } = require('./lib/peers')
+const { publish } = require('./lib/publish')
 const { summarize, cells, align, runLine } = require('./lib/report')
 const { startTracker } = require('./lib/tracker')
 
@@ -23,7 +24,7 @@ const USAGE = `usage: npm run bench -- [${Object.keys(MODES).join('] [')}] [--pa
   --pairs N    runs of each contender, in turns (5)
   --seconds N  length of a measurement; with aquatic's UDP load in steps of 5 (3)
   --assert     exit with 1 unless all goals are met
-  --write      write the tables and the chart into the READMEs; without it only a run of everything does`
+  --write      write the tables and the chart into the READMEs, as a run of all modes does by itself`
 
 async function main () {
   const options = readArguments()
@@ -49,6 +50,9 @@ async function main () {
   results.goals = judge(results.parts)
   results.minutes = (Date.now() - began) / 60_000
   fs.writeFileSync(RESULTS, JSON.stringify(results, null, 2) + '\n')
+
+  const isWhole = options.modes.length === Object.keys(MODES).length
+  if (options.write || isWhole) publish(results, all)
 
   console.log(`\n${align([
     ['goal', 'needed', 'measured', ''],

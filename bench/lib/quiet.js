@@ -6,7 +6,8 @@ const { setTimeout: delay } = require('node:timers/promises')
 const { ours } = require('./contenders')
 const { threadTime } = require('./cores')
 
-const SETTLE_S = 2
+/** By then V8 has tidied up after the start. */
+const SETTLE_S = 10
 const SECONDS = 10
 
 function quiet () {

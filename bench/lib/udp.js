@@ -24,7 +24,7 @@ const SETTINGS = { torrents: 1_000_000, peers: 2_000_000, numwant: 30, sockets: 
 
 // The tool's torrents keep their sizes when both numbers shrink alike (the largest has some 700 peers): answers stay
 // as long, and there are few enough peers to make a slow tracker know them all before it is measured.
-const FEW = { ...SETTINGS, torrents: 25_000, peers: 50_000 }
+const FEW = { ...SETTINGS, torrents: 15_000, peers: 30_000 }
 
 /** An announce's answer without peers, and each peer in it (BEP 15). */
 const ANSWER_BYTES = 20
