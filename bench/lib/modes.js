@@ -1,0 +1,35 @@
+'use strict'
+
+// What can be measured. A mode has parts, each with a table of its own:
+//
+//   { key, title, settings, contenders, columns, pairs, remark (rows), measure (tracker, context) }
+//
+// `measure` resolves to a run's figures, numbers by name; `columns` says how they are printed (see report.js). `pairs`
+// is set where runs hardly vary, so that fewer than asked for will do. `context` is `{ seconds, cores, contender }`.
+
+const { findPrograms } = require('./debian')
+const http = require('./http')
+const { installOriginal, installCrates, buildLoad } = require('./peers')
+const udp = require('./udp')
+const ws = require('./ws')
+
+/** Each installs what it needs and resolves to its parts. */
+const MODES = {
+  udp: async log => {
+    const crates = await installCrates(['aquatic_udp', 'aquatic_udp_load_test'], log)
+    const [load, original] = [await buildLoad(log), await installOriginal(log)]
+    return udp.parts({ loadTest: crates.aquatic_udp_load_test, aquatic: crates.aquatic_udp, load, original })
+  },
+  http: async log => {
+    const { wrk, nginx } = await findPrograms(['wrk', 'nginx'], log)
+    const { aquatic_http: aquatic } = await installCrates(['aquatic_http'], log)
+    return http.parts({ wrk, nginx, aquatic, original: await installOriginal(log) })
+  },
+  ws: async log => {
+    const { aquatic_ws: aquatic } = await installCrates(['aquatic_ws'], log)
+    const [load, original] = [await buildLoad(log), await installOriginal(log)]
+    return ws.parts({ load, aquatic, original })
+  }
+}
+
+module.exports = { MODES }
