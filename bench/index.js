@@ -41,8 +41,10 @@ async function main () {
   const results = { ...circumstances(cores, options), parts: {} }
   for (const part of all) {
     console.log(`\n${part.title}`)
+    const partBegan = Date.now()
     const rows = (await inTurns(part, options, cores)).map(summarize)
-    results.parts[part.key] = { title: part.title, settings: part.settings, rows }
+    const seconds = (Date.now() - partBegan) / 1000
+    results.parts[part.key] = { title: part.title, settings: part.settings, seconds, rows }
     console.log(`\n${align(cells(rows, part.columns))}`)
     const remark = part.remark?.(rows)
     if (remark) console.log(remark)

@@ -25,6 +25,7 @@ const PANELS = [
     bars: [
       ['ours', 'this tracker', 'ours'],
       ['aquatic_http', 'aquatic_http', 'other'],
+      ['both cores', 'aquatic_http, on both cores', 'other'],
       ['stats off', 'bittorrent-tracker, stats off', 'other'],
       ['original', 'bittorrent-tracker', 'other'],
       ['nginx', 'no tracker: nginx, constant body', 'floor']

@@ -28,7 +28,15 @@ const GOALS = [
   goal('ws', 'WebSockets dropped', atMost(0, 'dropped', String)),
   goal('idle', 'memory of an idle WebSocket', atMost(6 * 1024, 'memory', kib)),
   goal('idle', 'CPU for pings to 10,000 idle WebSockets', atMost(0.01, 'core', ofCore)),
-  goal('idle', 'idle WebSockets dropped', atMost(0, 'dropped', String))
+  goal('idle', 'idle WebSockets dropped', atMost(0, 'dropped', String)),
+  ...['udp', 'http'].flatMap(transport => [
+    goal(`client-${transport}`, `announces of 10,000 clients over ${transport.toUpperCase()} against the original's`,
+      ahead(8, 'original', { by: 'rate' })),
+    goal(`client-${transport}`, `memory of 10,000 clients over ${transport.toUpperCase()} against the original's`,
+      lessThan(1 / 3, 'original', 'memory')),
+    goal(`client-${transport}`, `announces of 10,000 clients over ${transport.toUpperCase()} that failed`,
+      atMost(0, 'failed', String))
+  ])
 ]
 
 function goal (part, name, judgement) {
@@ -43,9 +51,9 @@ function ahead (least, other, { work, who = 'ours', by }) {
       if (!rows[who] || !rows[other]) return null
       const [mine, theirs] = [rows[who], rows[other]]
       // Where a tracker had time left, rates compare the load with itself.
-      const isCpu = by === 'cpu' || [mine, theirs].some(({ coreUsed }) => coreUsed.median < CORE_FULL)
+      const isCpu = by ? by === 'cpu' : [mine, theirs].some(({ coreUsed }) => coreUsed.median < CORE_FULL)
       const value = pairwise(mine, theirs, isCpu)
-      const isFair = mine[work].median >= SAME_WORK * theirs[work].median
+      const isFair = !work || mine[work].median >= SAME_WORK * theirs[work].median
       const text = `${times(value)} by ${isCpu ? 'CPU time' : 'rate'}${isFair ? '' : `, but fewer ${work}`}`
       return { value, text, met: value >= least && isFair }
     }
@@ -60,6 +68,19 @@ function atMost (most, figure, print) {
       if (!ours) return null
       const value = ours[figure].max
       return { value, text: print(value), met: value <= most }
+    }
+  }
+}
+
+/** Ours has at most so much of a figure as a share of the other's. */
+function lessThan (share, other, figure, who = 'ours') {
+  const print = value => value >= 0.995 ? times(value) : `${(value * 100).toFixed(0)} %`
+  return {
+    needed: `≤ ${print(share)}`,
+    measure: rows => {
+      if (!rows[who] || !rows[other]) return null
+      const value = rows[who][figure].median / rows[other][figure].median
+      return { value, text: print(value), met: value <= share }
     }
   }
 }

@@ -19,7 +19,7 @@ function publish (results, parts) {
   insert(path.join(BENCH, 'README.md'), [
     conditions(results),
     goals(results),
-    ...parts.flatMap(({ key, title, columns }) => [`${title}:`, markdown(cells(results.parts[key].rows, columns))])
+    ...parts.flatMap(({ key, title, columns }) => [`**${title}**`, markdown(cells(results.parts[key].rows, columns))])
   ])
 }
 
@@ -31,7 +31,7 @@ function conditions ({ date, version, original, aquatic, machine, pairs, minutes
 
 function goals ({ goals }) {
   return markdown([
-    ['', 'goal', 'measured', ''],
+    ['goal', 'needed', 'measured', ''],
     ...goals.map(({ name, needed, text, met }) => [name, needed, text, met ? 'met' : 'missed'])
   ])
 }

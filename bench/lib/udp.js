@@ -37,7 +37,7 @@ function parts ({ loadTest, aquatic, load, original: module }) {
   return [{
     key: 'udp',
     title: `UDP: announces for ${torrents.toLocaleString('en')} torrents by ${peers.toLocaleString('en')} peers, ` +
-      `numwant ${numwant}, from ${sockets} sockets; with few peers: ${FEW.peers.toLocaleString('en')} of them`,
+      `numwant ${numwant}, from ${sockets} sockets (few peers: ${FEW.peers.toLocaleString('en')})`,
     settings: { ...SETTINGS, few: FEW },
     columns: ANNOUNCES,
     contenders: [
