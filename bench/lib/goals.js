@@ -2,7 +2,7 @@
 
 // What this tracker has to reach, each goal against a contender of the same run.
 
-const { CORE_FULL, times, percent, micros } = require('./report')
+const { CORE_FULL, spread, times, percent, micros } = require('./report')
 
 /** Fewer peers or offers than this share of the other's would be no speed. */
 const SAME_WORK = 0.97
@@ -94,8 +94,8 @@ function ofCore (share) {
 }
 
 function pairwise (mine, theirs, isCpu) {
-  const ratios = mine.runs.map((run, i) => isCpu ? theirs.runs[i].cpu / run.cpu : run.rate / theirs.runs[i].rate)
-  return ratios.sort((a, b) => a - b)[ratios.length >> 1]
+  const pairs = mine.runs.map((run, i) => [run, theirs.runs[i]])
+  return spread(pairs.map(([my, their]) => isCpu ? their.cpu / my.cpu : my.rate / their.rate)).median
 }
 
 /** Ours and `other` take the same CPU time for an answer, give or take a share. */

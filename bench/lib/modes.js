@@ -7,6 +7,7 @@
 // `measure` resolves to a run's figures, numbers by name; `columns` says how they are printed (see report.js). `pairs`
 // is set where runs hardly vary, so that fewer than asked for will do. `context` is `{ seconds, cores, contender }`.
 
+const client = require('./client')
 const { findPrograms } = require('./debian')
 const http = require('./http')
 const { installOriginal, installCrates, buildLoad } = require('./peers')
@@ -29,7 +30,8 @@ const MODES = {
     const { aquatic_ws: aquatic } = await installCrates(['aquatic_ws'], log)
     const [load, original] = [await buildLoad(log), await installOriginal(log)]
     return ws.parts({ load, aquatic, original })
-  }
+  },
+  client: async log => client.parts({ original: await installOriginal(log) })
 }
 
 module.exports = { MODES }

@@ -97,4 +97,6 @@ function times (ratio) {
   return `${ratio.toFixed(ratio < 10 ? 2 : 1)} x`
 }
 
-module.exports = { ANNOUNCES, CORE_FULL, summarize, cells, align, runLine, whole, percent, micros, millis, times }
+module.exports = {
+  ANNOUNCES, CORE_FULL, summarize, spread, cells, align, runLine, whole, percent, micros, millis, times
+}

@@ -45,7 +45,9 @@ function parts ({ loadTest, aquatic, load, original: module }) {
       aquaticUdp(aquatic),
       // It knows nobody, so there is nothing to fill.
       { ...udpFloor(load), warmUp: 1 },
-      ours({ ...OPTIONS, threads: 2 }, { key: 'threads', name: 'ours, two threads on both cores', cores: 'all' }),
+      // The load is on both cores too: with one of its threads each of ours has as much to do as the other.
+      ours({ ...OPTIONS, threads: 2 },
+        { key: 'threads', name: 'ours, two threads on both cores', cores: 'all', loadThreads: 2 }),
       original(module.server, OPTIONS, { name: 'original, few peers', population: FEW }),
       ours(OPTIONS, { key: 'listeners', name: 'ours, listeners on every event, few peers', use: 'listeners', population: FEW }),
       ours(OPTIONS, { key: 'filter', name: 'ours, a filter that allows, few peers', use: 'filter', population: FEW })
@@ -60,8 +62,8 @@ async function measure (tool, tracker, { seconds, cores, contender }) {
   const file = path.join(PEERS, 'load.toml')
   const limit = WARM_UP_LIMIT_S + seconds + 2 * INTERVAL_S
   const intervals = { wanted: Math.ceil(seconds / INTERVAL_S), warmUp: contender.warmUp ?? population.peers }
-  fs.writeFileSync(file, config(tracker.udp, population, limit))
-  const child = start(...onCore(cores.load, tool, ['-c', file]), { limit: (limit + 15) * 1000 })
+  fs.writeFileSync(file, config(tracker.udp, population, contender.loadThreads ?? 1, limit))
+  const child = start(...onCore(contender.cores === 'all' ? cores.all : cores.load, tool, ['-c', file]), { limit: (limit + 15) * 1000 })
   try {
     return await Promise.race([
       readIntervals(child, tracker, intervals),
@@ -73,14 +75,14 @@ async function measure (tool, tracker, { seconds, cores, contender }) {
   }
 }
 
-function config (port, { torrents, peers, numwant, sockets }, duration) {
+function config (port, { torrents, peers, numwant, sockets }, threads, duration) {
   return `
     server_address = "127.0.0.1:${port}"
-    workers = 1
+    workers = ${threads}
     duration = ${duration}
     extra_statistics = false
     [network]
-    sockets_per_worker = ${sockets}
+    sockets_per_worker = ${sockets / threads}
     [requests]
     number_of_torrents = ${torrents}
     number_of_peers = ${peers}
