@@ -36,7 +36,13 @@ const GOALS = [
       lessThan(1 / 3, 'original', 'memory')),
     goal(`client-${transport}`, `announces of 10,000 clients over ${transport.toUpperCase()} that failed`,
       atMost(0, 'failed', String))
-  ])
+  ]),
+  goal('memory', 'memory of 2,000,000 peers in even swarms against aquatic_udp\'s', lessThan(1, 'aquatic_udp', 'memory')),
+  goal('memory-skewed', 'memory of 2,000,000 peers in uneven swarms against aquatic_udp\'s',
+    lessThan(1, 'aquatic_udp', 'memory')),
+  goal('latency', 'p99 of announces during expiry against without', lessThan(2, 'ours', 'p99', 'expiry')),
+  goal('latency', 'p99.9 of announces during expiry against without', lessThan(2, 'ours', 'p999', 'expiry')),
+  goal('latency', 'p99 of announces during expiry against aquatic_udp\'s', lessThan(1, 'aquatic_udp', 'p99', 'expiry'))
 ]
 
 function goal (part, name, judgement) {

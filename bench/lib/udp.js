@@ -16,6 +16,9 @@ const { ANNOUNCES } = require('./report')
 /** The tool reports in this rhythm; it is not an option. */
 const INTERVAL_S = 5
 
+/** The share of peers that have to be known; waiting for the last ones would often take another interval. */
+const KNOWN = 0.95
+
 /** A tracker that needs longer for the warm-up cannot be measured: connection ids end after two minutes. */
 const WARM_UP_LIMIT_S = 80
 
@@ -61,7 +64,7 @@ async function measure (tool, tracker, { seconds, cores, contender }) {
   const population = contender.population ?? SETTINGS
   const file = path.join(PEERS, 'load.toml')
   const limit = WARM_UP_LIMIT_S + seconds + 2 * INTERVAL_S
-  const intervals = { wanted: Math.ceil(seconds / INTERVAL_S), warmUp: contender.warmUp ?? population.peers }
+  const intervals = { wanted: Math.ceil(seconds / INTERVAL_S), warmUp: contender.warmUp ?? KNOWN * population.peers }
   fs.writeFileSync(file, config(tracker.udp, population, contender.loadThreads ?? 1, limit))
   const child = start(...onCore(contender.cores === 'all' ? cores.all : cores.load, tool, ['-c', file]), { limit: (limit + 15) * 1000 })
   try {
