@@ -6,11 +6,11 @@ const readline = require('node:readline')
 const { start } = require('./children')
 const { onCore, cpuTime, residentMemory } = require('./cores')
 
-/** What the tool prints at the begin and at the end, and what both processes had used by then. */
+/** What the tool prints at the begin and at the end, `{ begin, end }`, and what both processes had used by then. */
 async function run (tool, mode, numbers, tracker, core) {
   const settings = Object.entries({ port: tracker.http, ...numbers }).map(([key, number]) => `${key}=${number}`)
   // Node has raised the limit of open files as far as it may, and the child inherits that.
-  const child = start(...onCore(core, tool, [mode, ...settings]), { limit: (numbers.seconds + 120) * 1000 })
+  const child = start(...onCore(core, tool, [mode, ...settings]), { limit: ((numbers.seconds ?? 0) + 120) * 1000 })
   try {
     return await new Promise((resolve, reject) => {
       const stages = {}
@@ -21,7 +21,7 @@ async function run (tool, mode, numbers, tracker, core) {
         }
         if (at === 'end') resolve(stages)
       })
-      child.ended.then(how => reject(new Error(`the WebSocket load tool ${how}`)))
+      child.ended.then(how => reject(new Error(`the load tool ${how}`)))
     })
   } finally {
     child.kill('SIGKILL')

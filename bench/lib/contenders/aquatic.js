@@ -11,8 +11,10 @@ const { freeUdpPort, freeTcpPort, answersUdp, answersTcp } = require('../ports')
 /** Longer than any run: no peer, offer or connection goes while it is measured. */
 const NEVER_S = 3600
 
-/** Over io_uring, which its authors measured to be faster than its other way. */
-function aquaticUdp (file) {
+/**
+ * Over io_uring, which its authors measured to be faster than its other way. `cleaning` has settings of that section.
+ */
+function aquaticUdp (file, cleaning = {}) {
   return program('aquatic_udp', 'aquatic_udp (io_uring)', file, async () => {
     const port = await freeUdpPort()
     const settings = `
@@ -22,6 +24,8 @@ function aquaticUdp (file) {
       use_io_uring = true
       [protocol]
       max_response_peers = 30
+      [cleaning]
+      ${Object.entries(cleaning).map(([key, number]) => `${key} = ${number}`).join('\n      ')}
     `
     return { settings, ready: () => answersUdp(port).then(() => ({ udp: port })) }
   })

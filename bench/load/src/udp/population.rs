@@ -35,10 +35,7 @@ impl Population {
             seed: settings.get("seed")?,
             is_skewed: settings.get("skewed").is_ok_and(|skewed| skewed != 0),
         };
-        let most = population
-            .torrents
-            .saturating_mul(PORTS)
-            .min(1 << 31);
+        let most = population.torrents.saturating_mul(PORTS).min(1 << 31);
         if population.torrents == 0 || !(1..=most).contains(&population.peers) {
             return Err(io::Error::other(
                 "so many peers do not fit into the torrents",
