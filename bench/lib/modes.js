@@ -10,6 +10,8 @@
 const client = require('./client')
 const { findPrograms } = require('./debian')
 const http = require('./http')
+const latency = require('./latency')
+const memory = require('./memory')
 const { installOriginal, installCrates, buildLoad } = require('./peers')
 const udp = require('./udp')
 const ws = require('./ws')
@@ -31,7 +33,15 @@ const MODES = {
     const [load, original] = [await buildLoad(log), await installOriginal(log)]
     return ws.parts({ load, aquatic, original })
   },
-  client: async log => client.parts({ original: await installOriginal(log) })
+  client: async log => client.parts({ original: await installOriginal(log) }),
+  memory: async log => memory.parts(await announced(log)),
+  latency: async log => latency.parts(await announced(log))
+}
+
+/** What our own announces over UDP are sent by and, beside this tracker, to. */
+async function announced (log) {
+  const { aquatic_udp: aquatic } = await installCrates(['aquatic_udp'], log)
+  return { load: await buildLoad(log), aquatic }
 }
 
 module.exports = { MODES }
