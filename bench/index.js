@@ -1,6 +1,6 @@
 'use strict'
 
-// `npm run bench [-- udp|http|ws] [--pairs N] [--seconds N] [--assert]`: this tracker beside others under
+// `npm run bench [-- MODE...] [--pairs N] [--seconds N] [--assert] [--write]`: this tracker beside others under
 // the same load, on one core each. README.md in this folder says what is measured and how.
 
 const fs = require('node:fs')
@@ -10,63 +10,68 @@ const { parseArgs } = require('node:util')
 const { ROOT, killChildrenOnSignal } = require('../scripts/lib/process')
 const { SetupError, explain, installPackages, checkToolchain } = require('../scripts/lib/setup')
 const { ensureAddon } = require('../scripts/lib/addon')
-const { contenders } = require('./lib/contenders')
 const { takeCores } = require('./lib/cores')
-const http = require('./lib/http')
-const { GOALS, judge } = require('./lib/goals')
-const { ORIGINAL_VERSION, installOriginal, installUdpLoadTool, buildWebSocketLoadTool, findWrk } = require('./lib/peers')
-const { summarize, table, runLine } = require('./lib/report')
+const { judge } = require('./lib/goals')
+const { MODES } = require('./lib/modes')
+const { ORIGINAL_VERSION, AQUATIC_VERSION } = require('./lib/peers')
+const { publish } = require('./lib/publish')
+const { summarize, cells, align, runLine } = require('./lib/report')
 const { startTracker } = require('./lib/tracker')
-const udp = require('./lib/udp')
-const ws = require('./lib/ws')
 
 const RESULTS = path.join(__dirname, 'results.json')
 
-const USAGE = `usage: npm run bench -- [udp] [http] [ws] [--pairs N] [--seconds N] [--assert]
-  --pairs N    runs of each tracker, in turns (3)
-  --seconds N  length of a measurement; over UDP in steps of 5 (5)
-  --assert     exit with 1 unless this tracker is ahead ${GOALS.udp.times}-fold over UDP, ${GOALS.http.times}-fold over HTTP, and
-               ${GOALS.ws.times}-fold by processor time over WebSocket with no socket dropped`
+const USAGE = `usage: npm run bench -- [${Object.keys(MODES).join('] [')}] [--pairs N] [--seconds N] [--assert] [--write]
+  --pairs N    runs of each contender, in turns (5)
+  --seconds N  length of a measurement; with aquatic's UDP load in steps of 5 (3)
+  --assert     exit with 1 unless all goals are met
+  --write      write the tables and the chart into the READMEs, as a run of all modes does by itself`
 
 async function main () {
   const options = readArguments()
   if (options === null) return
+  const began = Date.now()
   const cores = takeCores()
-  const loads = await setUp(options.transports)
-  const original = await installOriginal(log)
+  checkToolchain()
+  await installPackages(log)
+  await ensureAddon(['release'], { log })
 
-  const results = { ...circumstances(cores, options), transports: {} }
-  let isAhead = true
-  for (const transport of options.transports) {
-    const load = loads[transport]
-    const { title, settings } = load
-    console.log(`\n${title}`)
-    const runs = await inTurns(contenders(original, transport), options, cores, load)
-    const rows = runs.map(summarize)
-    results.transports[transport] = { ...settings, goal: GOALS[transport], rows }
-    console.log(`\n${table(rows, load.columns)}`)
-    const remark = load.remark?.(rows)
+  // All of them first: what only the user can mend should not come after ten minutes.
+  const all = []
+  for (const mode of options.modes) all.push(...await MODES[mode](log))
+  const results = { ...circumstances(cores, options), parts: {} }
+  for (const part of all) {
+    console.log(`\n${part.title}`)
+    const partBegan = Date.now()
+    const rows = (await inTurns(part, options, cores)).map(summarize)
+    const seconds = (Date.now() - partBegan) / 1000
+    results.parts[part.key] = { title: part.title, settings: part.settings, seconds, rows }
+    console.log(`\n${align(cells(rows, part.columns))}`)
+    const remark = part.remark?.(rows)
     if (remark) console.log(remark)
-    const { isMet, text } = judge(transport, rows)
-    if (!isMet) isAhead = false
-    console.log(text)
-    if (load.idle) {
-      const runs = await idle(contenders(original, transport), cores, load.idle)
-      results.transports[transport].idleRuns = runs
-    }
   }
+  results.goals = judge(results.parts)
+  results.minutes = (Date.now() - began) / 60_000
   fs.writeFileSync(RESULTS, JSON.stringify(results, null, 2) + '\n')
-  console.log(`\nAll runs are in ${path.relative(process.cwd(), RESULTS)}.`)
-  if (options.assert && !isAhead) process.exitCode = 1
+
+  const isWhole = options.modes.length === Object.keys(MODES).length
+  if (options.write || isWhole) publish(results, all)
+
+  console.log(`\n${align([
+    ['goal', 'needed', 'measured', ''],
+    ...results.goals.map(({ name, needed, text, met }) => [name, needed, text, met ? 'met' : 'missed'])
+  ])}`)
+  console.log(`\nAll runs are in ${path.relative(process.cwd(), RESULTS)}. It took ${results.minutes.toFixed(1)} minutes.`)
+  if (options.assert && results.goals.some(({ met }) => !met)) process.exitCode = 1
 }
 
 function readArguments () {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      pairs: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '5' },
+      pairs: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
       assert: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false }
     }
   })
@@ -74,14 +79,15 @@ function readArguments () {
     console.log(USAGE)
     return null
   }
-  const unknown = positionals.find(name => !Object.hasOwn(GOALS, name))
-  if (unknown !== undefined) throw new SetupError(`'${unknown}' is no transport.\n${USAGE}`)
+  const unknown = positionals.find(name => !Object.hasOwn(MODES, name))
+  if (unknown !== undefined) throw new SetupError(`'${unknown}' is nothing to measure.\n${USAGE}`)
   return {
-    transports: positionals.length > 0 ? [...new Set(positionals)] : Object.keys(GOALS),
+    modes: positionals.length > 0 ? [...new Set(positionals)] : Object.keys(MODES),
     pairs: within('pairs', values.pairs, 100),
     // The load tool for UDP asks for its connection ids once, and they are good for two minutes.
     seconds: within('seconds', values.seconds, 30),
-    assert: values.assert
+    assert: values.assert,
+    write: values.write
   }
 }
 
@@ -91,50 +97,27 @@ function within (name, text, max) {
   throw new SetupError(`--${name} takes a whole number from 1 to ${max}.`)
 }
 
-/** Whatever a fresh clone lacks; the programs that only the user can install come first. */
-async function setUp (transports) {
-  const loads = {}
-  const wrk = transports.includes('http') ? findWrk() : null
-  checkToolchain()
-  await installPackages(log)
-  await ensureAddon(['release'], { log })
-  if (transports.includes('udp')) loads.udp = udp.load(await installUdpLoadTool(log))
-  if (transports.includes('http')) loads.http = http.load(wrk)
-  if (transports.includes('ws')) loads.ws = ws.load(await buildWebSocketLoadTool(log))
-  return loads
-}
-
 /** A B A B: what else happens on the machine, and its temperature, should meet all alike. */
-async function inTurns (all, { pairs, seconds }, cores, load) {
-  const results = all.map(contender => ({ contender, runs: [] }))
+async function inTurns (part, options, cores) {
+  const pairs = Math.min(options.pairs, part.pairs ?? Infinity)
+  const results = part.contenders.map(contender => ({ contender, runs: [] }))
   for (let pair = 1; pair <= pairs; pair++) {
     for (const { contender, runs } of results) {
-      const run = await alone(contender, cores, tracker => load.measure(tracker, { seconds, core: cores.load }))
+      if (pair > (contender.pairs ?? Infinity)) continue
+      const context = { seconds: options.seconds, cores, contender, bytes: results[0].runs.at(-1)?.bytes }
+      const run = await alone(contender, part, context)
       runs.push(run)
-      console.log(runLine(pair, pairs, contender, run, load.columns))
+      console.log(runLine(pair, pairs, contender, run, part.columns))
     }
   }
   return results
 }
 
-/** Once each: memory hardly varies. */
-async function idle (all, cores, { title, options, measure, line }) {
-  console.log(`\n${title}`)
-  const runs = []
-  for (const contender of all) {
-    const contenderToo = { ...contender, options: { ...contender.options, ...options } }
-    const run = await alone(contenderToo, cores, tracker => measure(tracker, { core: cores.load }))
-    runs.push({ name: contender.name, ...run })
-    console.log(line(contender, run))
-  }
-  return runs
-}
-
 /** A tracker process of its own for each run, or one run's peers would slow down the next. */
-async function alone (contender, cores, measure) {
-  const tracker = await startTracker(contender, cores.tracker)
+async function alone (contender, part, context) {
+  const tracker = await startTracker(contender, context.cores, context)
   try {
-    return await Promise.race([measure(tracker), tracker.failed])
+    return await Promise.race([part.measure(tracker, context), tracker.failed])
   } finally {
     await tracker.stop()
   }
@@ -145,6 +128,7 @@ function circumstances (cores, { pairs, seconds }) {
     date: new Date().toISOString(),
     version: require(path.join(ROOT, 'package.json')).version,
     original: ORIGINAL_VERSION,
+    aquatic: AQUATIC_VERSION,
     machine: { cpu: os.cpus()[0]?.model.trim(), cores: os.cpus().length, kernel: os.release(), node: process.version },
     cores,
     pairs,

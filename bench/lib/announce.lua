@@ -3,6 +3,12 @@
 
 local requests = {}
 local next_request = 0
+local thread
+
+-- There is one thread only.
+function setup (the_thread)
+  thread = the_thread
+end
 
 function init (args)
   wrk.headers["User-Agent"] = "bench/1.0"
@@ -10,6 +16,7 @@ function init (args)
   for path in io.lines(args[1]) do
     requests[#requests + 1] = wrk.format("GET", path)
   end
+  prepared = os.clock()
 end
 
 function request ()
@@ -21,6 +28,8 @@ function done (summary, latency)
   local errors = summary.errors
   local failures = string.format('{"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}',
     errors.connect, errors.read, errors.write, errors.status, errors.timeout)
-  io.write(string.format('summary {"requests":%d,"duration":%d,"p50":%d,"p99":%d,"failures":%s}\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), failures))
+  -- Processor time since the start, in µs.
+  local used = (os.clock() - thread:get("prepared")) * 1e6
+  io.write(string.format('summary {"requests":%d,"duration":%d,"loadCpu":%d,"p50":%d,"p99":%d,"failures":%s}\n',
+    summary.requests, summary.duration, used, latency:percentile(50), latency:percentile(99), failures))
 end

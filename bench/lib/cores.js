@@ -8,7 +8,7 @@ const { SetupError } = require('../../scripts/lib/setup')
 
 /**
  * The first core that we may use for the tracker and the last one for the load, so that they are
- * unlikely to be two threads of one core. Moves this process to the load's.
+ * unlikely to be two threads of one core; `all` has both. Moves this process to the load's.
  */
 function takeCores () {
   if (process.platform !== 'linux') throw new SetupError('The benchmarks need Linux: they read /proc and bind processes to cores.')
@@ -16,10 +16,9 @@ function takeCores () {
     throw new SetupError('taskset is missing: install the Debian package util-linux, then run this again.')
   }
   const allowed = parseList(/^Cpus_allowed_list:\s*(.*)$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1])
-  const cores = { tracker: allowed[0], load: allowed.at(-1) }
+  const cores = { tracker: allowed[0], load: allowed.at(-1), all: `${allowed[0]},${allowed.at(-1)}` }
   if (allowed.length < 2) console.error('There is one core only: tracker and load share it, and rates say little.')
-  // `-a`: Node's other threads too.
-  capture('taskset', ['-a', '-c', '-p', String(cores.load), String(process.pid)])
+  bind(process.pid, cores.load)
   return cores
 }
 
@@ -31,9 +30,14 @@ function parseList (text) {
   })
 }
 
-/** The command line that runs a program on one core. */
+/** The command line that runs a program on one core, or on a list of them. */
 function onCore (core, command, args) {
   return ['taskset', ['-c', String(core), command, ...args]]
+}
+
+/** Moves a process with all its threads to a core. */
+function bind (pid, core) {
+  capture('taskset', ['-a', '-c', '-p', String(core), String(pid)])
 }
 
 /** CPU time in µs that a process has used, all its threads and the kernel's work for it included. */
@@ -42,6 +46,13 @@ function cpuTime (pid) {
   // The second field is the program's name, which may hold anything; utime and stime are 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * 1e6 / ticksPerSecond()
+}
+
+/** CPU time in µs too, but to the nanosecond: `cpuTime` counts ticks of 10 ms. Threads that have ended do not count. */
+function threadTime (pid) {
+  const tasks = `/proc/${pid}/task`
+  const nanos = task => Number(fs.readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0])
+  return fs.readdirSync(tasks).reduce((sum, task) => sum + nanos(task), 0) / 1000
 }
 
 /** Bytes of memory that a process has in use (its resident set). */
@@ -55,4 +66,4 @@ function ticksPerSecond () {
   return ticks
 }
 
-module.exports = { takeCores, onCore, cpuTime, residentMemory }
+module.exports = { takeCores, onCore, bind, cpuTime, threadTime, residentMemory }

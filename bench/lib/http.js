@@ -6,40 +6,90 @@ const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
 const { start } = require('./children')
-const { onCore, cpuTime } = require('./cores')
+const { ours, original, aquaticHttp, nginx } = require('./contenders')
+const { onCore, bind, cpuTime } = require('./cores')
 const { fill } = require('./fill')
 const { PEERS } = require('./peers')
 const { population, announcePath } = require('./population')
-const { ANNOUNCES } = require('./report')
+const { ANNOUNCES, percent, whole } = require('./report')
 
 const SETTINGS = { torrents: 10_000, peers: 100_000, numwant: 50, connections: 64 }
-const WARM_UP_S = 2
+const WARM_UP_S = 1
 const SAMPLES = 500
 const REQUEST_LIMIT_MS = 10_000
 
-function load (wrk) {
+/** For all peers to announce once over HTTP, to begin with and at most. */
+const FILL_S = 3
+const FILL_LIMIT_S = 60
+
+const OPTIONS = { ws: false }
+
+const COLUMNS = {
+  ...ANNOUNCES,
+  runText: run => `${ANNOUNCES.runText(run)}, the load used ${percent(run.loadCore)} of its core`,
+  more: [
+    ...ANNOUNCES.more,
+    ['bytes/answer', ({ bytes }) => whole(bytes.median)],
+    ['load core', ({ loadCore }) => percent(loadCore.median)]
+  ]
+}
+
+function parts ({ wrk, nginx: nginxFile, aquatic, original: module }) {
   const { torrents, peers, numwant, connections } = SETTINGS
   const all = population(torrents, peers)
-  return {
+  return [{
+    key: 'http',
     title: `HTTP: announces for ${torrents.toLocaleString('en')} torrents by ${peers.toLocaleString('en')} peers, ` +
       `numwant ${numwant}, compact, over ${connections} kept-alive connections`,
     settings: SETTINGS,
-    columns: ANNOUNCES,
-    measure: (tracker, options) => measure(wrk, all, tracker, options)
-  }
+    columns: COLUMNS,
+    contenders: [
+      ours(OPTIONS),
+      { ...nginx(nginxFile), isConstant: true },
+      // Its two threads hold each other up on one core, so long that it is only bound to it when it knows all peers.
+      { ...aquaticHttp(aquatic), cores: 'all', isBoundLater: true },
+      original(module.server, OPTIONS),
+      // No goal is about these.
+      { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 1 },
+      // Its statistics page, on by default, lists all torrents at every HTTP request.
+      original(module.server, { ...OPTIONS, stats: false }, { key: 'stats off', name: 'original, stats off', pairs: 1 }),
+      ours(OPTIONS, { key: 'listeners', name: 'ours, listeners on every event', use: 'listeners', pairs: 1 }),
+      ours(OPTIONS, { key: 'filter', name: 'ours, a filter that allows', use: 'filter', pairs: 1 })
+    ],
+    measure: (tracker, context) => measure(wrk, all, tracker, context)
+  }]
 }
 
-/** `{ rate, cpu, peers, p50, p99 }`: answers per second, µs of CPU time and peers per answer, latency in µs. */
-async function measure (wrk, all, tracker, { seconds, core }) {
-  // Over UDP, since the original would take a minute over HTTP. The peers are the same to both.
-  await fill(tracker.udp, all, SETTINGS.numwant)
+/**
+ * `{ rate, cpu, peers, bytes, loadCore, p50, p99 }`: answers per second; µs of CPU time, peers and bytes of the body
+ * per answer; share of its core that the load used; latency in µs.
+ */
+async function measure (wrk, all, tracker, { seconds, cores, contender, bytes }) {
   const file = path.join(PEERS, 'announce-paths')
   fs.writeFileSync(file, all.map(peer => announcePath(peer, SETTINGS.numwant) + '\n').join(''))
-  await run(wrk, file, tracker.http, WARM_UP_S, core)
+  const go = seconds => run(wrk, file, tracker.http, seconds, cores.load)
+  // Over UDP where there is UDP, since the original would take a minute over HTTP. The peers are the same to all. With
+  // few peers in the answers, which nobody reads, the original takes half as long.
+  if (tracker.udp) await fill(tracker.udp, all, 1)
+  else if (!contender.isConstant) await fillOverHttp(go, all.length)
+  if (contender.isBoundLater) bind(tracker.pid, cores.tracker)
+  await go(WARM_UP_S)
   const cpuBefore = cpuTime(tracker.pid)
-  const { requests, duration, p50, p99 } = await run(wrk, file, tracker.http, seconds, core)
+  const { requests, duration, loadCpu, p50, p99 } = await go(seconds)
   const cpu = (cpuTime(tracker.pid) - cpuBefore) / requests
-  return { rate: requests / (duration / 1e6), cpu, peers: await peersPerAnswer(tracker.http, all), p50, p99 }
+  const answers = contender.isConstant ? { peers: 0, bytes } : await sample(tracker.http, all)
+  return { rate: requests / (duration / 1e6), cpu, ...answers, loadCore: loadCpu / duration, p50, p99 }
+}
+
+/** wrk begins with the first peer each time, and can only be told for how long to go on. */
+async function fillOverHttp (go, peers) {
+  let seconds = FILL_S
+  for (;;) {
+    const { requests } = await go(seconds)
+    if (requests >= peers) return
+    seconds = Math.ceil(1.2 * seconds * peers / requests)
+    if (seconds > FILL_LIMIT_S) throw new Error(`the tracker took ${requests} peers: too slow to be filled`)
+  }
 }
 
 async function run (wrk, file, port, seconds, core) {
@@ -59,16 +109,18 @@ async function run (wrk, file, port, seconds, core) {
   return counts
 }
 
-/** The mean over some announces; wrk itself does not look into answers. */
-async function peersPerAnswer (port, all) {
+/** `{ peers, bytes }` of an answer, the means over some announces; wrk itself does not look into answers. */
+async function sample (port, all) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  let sum = 0
+  let [peers, bytes] = [0, 0]
   for (let i = 0; i < SAMPLES; i++) {
     const peer = all[Math.floor(i * all.length / SAMPLES)]
-    sum += countPeers(await get({ port, agent, path: announcePath(peer, SETTINGS.numwant) }))
+    const body = await get({ port, agent, path: announcePath(peer, SETTINGS.numwant) })
+    peers += countPeers(body)
+    bytes += body.length
   }
   agent.destroy()
-  return sum / SAMPLES
+  return { peers: peers / SAMPLES, bytes: bytes / SAMPLES }
 }
 
 function get (options) {
@@ -88,4 +140,4 @@ function countPeers (body) {
   return length / 6
 }
 
-module.exports = { load }
+module.exports = { parts }

@@ -1,21 +1,33 @@
 'use strict'
 
-// What the tracker is measured against and with: installed once, into a folder that git ignores.
+// What this tracker is measured against and with: installed once, into a folder that git ignores.
 
 const fs = require('node:fs')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { run, capture, npm } = require('../../scripts/lib/process')
+const { run, npm } = require('../../scripts/lib/process')
 const { SetupError } = require('../../scripts/lib/setup')
 
-/** The folder; the load tools' input goes there as well. */
+/** The folder; the load tools' input and the other trackers' settings go there as well. */
 const PEERS = path.join(__dirname, '..', '.peers')
 const ORIGINAL_VERSION = '11.2.3'
-const UDP_LOAD_TOOL = 'aquatic_udp_load_test'
-const UDP_LOAD_TOOL_VERSION = '0.9.0'
-const WS_LOAD_TOOL = 'ws_load'
+const AQUATIC_VERSION = '0.9.0'
 
-/** The URL of the server module of the npm package that this one replaces. */
+/**
+ * Programs from crates.io with their features. Aquatic's figures for Prometheus are left out: nobody reads them
+ * here, and counting takes time.
+ */
+const CRATES = {
+  aquatic_udp: 'mimalloc,io-uring',
+  aquatic_http: 'mimalloc',
+  aquatic_ws: 'mimalloc',
+  aquatic_udp_load_test: ''
+}
+
+/** Our own loads, in bench/load. */
+const LOAD = 'bench_load'
+
+/** The URLs of the modules of the npm package that this one replaces: `{ server, client }`. */
 async function installOriginal (log) {
   const folder = path.join(PEERS, `bittorrent-tracker-${ORIGINAL_VERSION}`)
   const done = path.join(folder, 'installed')
@@ -24,25 +36,40 @@ async function installOriginal (log) {
     fs.mkdirSync(folder, { recursive: true })
     fs.writeFileSync(path.join(folder, 'package.json'),
       JSON.stringify({ private: true, dependencies: { 'bittorrent-tracker': ORIGINAL_VERSION } }))
-    // Its WebRTC dependency wants a download; its server does without.
+    // Its WebRTC dependency wants a download; what is measured does without.
     await install(...npm('install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund',
       '--no-package-lock', '--loglevel=error'))
     fs.writeFileSync(done, '')
   }
-  return pathToFileURL(path.join(folder, 'node_modules', 'bittorrent-tracker', 'server.js')).href
+  const module = name => pathToFileURL(path.join(folder, 'node_modules', 'bittorrent-tracker', name)).href
+  return { server: module('server.js'), client: module('client.js') }
 }
 
-/** The path of the UDP load generator. */
-async function installUdpLoadTool (log) {
-  const folder = path.join(PEERS, `${UDP_LOAD_TOOL}-${UDP_LOAD_TOOL_VERSION}`)
-  const file = path.join(folder, 'bin', UDP_LOAD_TOOL)
-  if (!fs.existsSync(file)) {
-    log(`Building ${UDP_LOAD_TOOL} ${UDP_LOAD_TOOL_VERSION} from crates.io (a minute or two)`)
-    const build = path.join(folder, 'target')
-    await install('cargo', ['install', UDP_LOAD_TOOL, '--version', UDP_LOAD_TOOL_VERSION, '--locked', '--root', folder],
+/** The paths of programs of `CRATES`, by name. Those that are missing are built. */
+async function installCrates (names, log) {
+  const files = {}
+  // One for all: they share most of their dependencies.
+  const build = path.join(PEERS, 'target')
+  for (const name of names) {
+    const folder = path.join(PEERS, `${name}-${AQUATIC_VERSION}`)
+    files[name] = path.join(folder, 'bin', name)
+    if (fs.existsSync(files[name])) continue
+    log(`Building ${name} ${AQUATIC_VERSION} from crates.io (a minute or two)`)
+    const features = CRATES[name] ? ['--no-default-features', '--features', CRATES[name]] : []
+    await install('cargo', ['install', name, '--version', AQUATIC_VERSION, '--locked', '--root', folder, ...features],
       { CARGO_TARGET_DIR: build })
-    fs.rmSync(build, { recursive: true, force: true })
   }
+  fs.rmSync(build, { recursive: true, force: true })
+  return files
+}
+
+/** The path of the program with our own loads. */
+async function buildLoad (log) {
+  const folder = path.join(PEERS, LOAD)
+  const file = path.join(folder, 'release', LOAD)
+  if (!fs.existsSync(file)) log('Building bench/load (half a minute)')
+  const manifest = path.join(__dirname, '..', 'load', 'Cargo.toml')
+  await install('cargo', ['build', '--release', '--locked', '--manifest-path', manifest], { CARGO_TARGET_DIR: folder })
   return file
 }
 
@@ -52,21 +79,4 @@ async function install (command, args, env) {
   if (failure) throw new SetupError(failure, lines.slice(-50).join('\n'))
 }
 
-/** The path of the WebSocket load generator, which is in this repository. */
-async function buildWebSocketLoadTool (log) {
-  const folder = path.join(PEERS, WS_LOAD_TOOL)
-  const file = path.join(folder, 'release', WS_LOAD_TOOL)
-  if (!fs.existsSync(file)) log('Building bench/load (half a minute)')
-  const manifest = path.join(__dirname, '..', 'load', 'Cargo.toml')
-  await install('cargo', ['build', '--release', '--locked', '--manifest-path', manifest], { CARGO_TARGET_DIR: folder })
-  return file
-}
-
-/** The HTTP load generator comes with the system. */
-function findWrk () {
-  const file = capture('which', ['wrk'])?.trim()
-  if (!file) throw new SetupError('wrk is missing: install the Debian package wrk (apt-get install wrk), then run this again.')
-  return file
-}
-
-module.exports = { PEERS, ORIGINAL_VERSION, installOriginal, installUdpLoadTool, buildWebSocketLoadTool, findWrk }
+module.exports = { PEERS, ORIGINAL_VERSION, AQUATIC_VERSION, installOriginal, installCrates, buildLoad, install }

@@ -1,18 +1,19 @@
 'use strict'
 
-const path = require('node:path')
 const { start } = require('./children')
 const { onCore } = require('./cores')
 
 const START_LIMIT_MS = 30_000
 
 /**
- * Starts a contender on a core: `{ pid, http, udp, failed, stop() }` with its ports on 127.0.0.1. `failed`
- * rejects when it ends before `stop` is called.
+ * Starts a contender (see contenders/index.js) on a core: `{ pid, http, udp, failed, stop() }` with its ports on
+ * 127.0.0.1. `failed` rejects when it ends before `stop` is called.
  */
-async function startTracker ({ name, entry, options, use = '' }, core) {
-  const serve = [path.join(__dirname, 'serve.mjs'), entry, JSON.stringify(options), use]
-  const child = start(...onCore(core, process.execPath, serve), { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+async function startTracker (contender, cores, context = {}) {
+  const { name } = contender
+  const { command, args, stdio, ready } = await contender.command(context)
+  const core = contender.cores === 'all' ? cores.all : cores.tracker
+  const child = start(...onCore(core, command, args), stdio ? { stdio } : {})
   let isStopped = false
   const failed = child.ended.then(how => {
     if (isStopped) return
@@ -30,7 +31,9 @@ async function startTracker ({ name, entry, options, use = '' }, core) {
     timer = setTimeout(() => reject(new Error(`the tracker '${name}' does not start`)), START_LIMIT_MS)
   })
   try {
-    const ports = await Promise.race([new Promise(resolve => child.once('message', resolve)), failed, late])
+    const ports = await Promise.race([ready(child), failed, late])
+    // Nobody reads on; a full pipe would hold the program up.
+    child.stdout?.resume()
     return { pid: child.pid, ...ports, failed, stop }
   } catch (error) {
     await stop()

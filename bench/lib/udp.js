@@ -7,40 +7,69 @@ const fs = require('node:fs')
 const path = require('node:path')
 const readline = require('node:readline')
 const { start } = require('./children')
+const { ours, original, aquaticUdp, udpFloor } = require('./contenders')
 const { onCore, cpuTime } = require('./cores')
 const { PEERS } = require('./peers')
+const { quiet } = require('./quiet')
 const { ANNOUNCES } = require('./report')
 
 /** The tool reports in this rhythm; it is not an option. */
 const INTERVAL_S = 5
 
+/** The share of peers that have to be known; waiting for the last ones would often take another interval. */
+const KNOWN = 0.95
+
 /** A tracker that needs longer for the warm-up cannot be measured: connection ids end after two minutes. */
 const WARM_UP_LIMIT_S = 80
 
-// Two peers per torrent as in the tool's defaults, which make its largest swarm 700 peers: the original
-// keeps no more than 1000. A twentieth of the default, so that each tracker can be warmed up with all of it.
-const SETTINGS = { torrents: 50_000, peers: 100_000, numwant: 30, sockets: 32 }
+/** The tool's defaults, but for the sockets and for what it asks: announces alone. */
+const SETTINGS = { torrents: 1_000_000, peers: 2_000_000, numwant: 30, sockets: 16 }
 
-function load (tool) {
+// The tool's torrents keep their sizes when both numbers shrink alike (the largest has some 700 peers): answers stay
+// as long, and there are few enough peers to make a slow tracker know them all before it is measured.
+const FEW = { ...SETTINGS, torrents: 15_000, peers: 30_000 }
+
+/** An announce's answer without peers, and each peer in it (BEP 15). */
+const ANSWER_BYTES = 20
+const PEER_BYTES = 6
+
+const OPTIONS = { ws: false }
+
+function parts ({ loadTest, aquatic, load, original: module }) {
   const { torrents, peers, numwant, sockets } = SETTINGS
-  return {
+  return [{
+    key: 'udp',
     title: `UDP: announces for ${torrents.toLocaleString('en')} torrents by ${peers.toLocaleString('en')} peers, ` +
-      `numwant ${numwant}, from ${sockets} sockets`,
-    settings: SETTINGS,
+      `numwant ${numwant}, from ${sockets} sockets (few peers: ${FEW.peers.toLocaleString('en')})`,
+    settings: { ...SETTINGS, few: FEW },
     columns: ANNOUNCES,
-    measure: (tracker, options) => measure(tool, tracker, options)
-  }
+    contenders: [
+      ours(OPTIONS),
+      aquaticUdp(aquatic),
+      // It knows nobody, so there is nothing to fill.
+      { ...udpFloor(load), warmUp: 1 },
+      // The load is on both cores too: with one of its threads each of ours has as much to do as the other.
+      ours({ ...OPTIONS, threads: 2 },
+        { key: 'threads', name: 'ours, two threads on both cores', cores: 'all', loadThreads: 2 }),
+      original(module.server, OPTIONS, { name: 'original, few peers', population: FEW }),
+      ours(OPTIONS, { key: 'listeners', name: 'ours, listeners on every event, few peers', use: 'listeners', population: FEW }),
+      ours(OPTIONS, { key: 'filter', name: 'ours, a filter that allows, few peers', use: 'filter', population: FEW })
+    ],
+    measure: (tracker, context) => measure(loadTest, tracker, context)
+  }, quiet()]
 }
 
-/** `{ rate, cpu, peers }`: announces answered per second, µs of CPU time and peers per answer. */
-async function measure (tool, tracker, { seconds, core }) {
+/** `{ rate, cpu, peers, bytes }`: announces answered per second; µs of CPU time, peers and bytes per answer. */
+async function measure (tool, tracker, { seconds, cores, contender }) {
+  const population = contender.population ?? SETTINGS
   const file = path.join(PEERS, 'load.toml')
   const limit = WARM_UP_LIMIT_S + seconds + 2 * INTERVAL_S
-  fs.writeFileSync(file, config(tracker.udp, limit))
-  const child = start(...onCore(core, tool, ['-c', file]), { limit: (limit + 15) * 1000 })
+  const intervals = { wanted: Math.ceil(seconds / INTERVAL_S), warmUp: contender.warmUp ?? KNOWN * population.peers }
+  fs.writeFileSync(file, config(tracker.udp, population, contender.loadThreads ?? 1, limit))
+  const child = start(...onCore(contender.cores === 'all' ? cores.all : cores.load, tool, ['-c', file]), { limit: (limit + 15) * 1000 })
   try {
     return await Promise.race([
-      readIntervals(child, tracker, Math.ceil(seconds / INTERVAL_S)),
+      readIntervals(child, tracker, intervals),
       child.ended.then(how => { throw new Error(`the UDP load tool ${how}`) })
     ])
   } finally {
@@ -49,29 +78,29 @@ async function measure (tool, tracker, { seconds, core }) {
   }
 }
 
-function config (port, duration) {
+function config (port, { torrents, peers, numwant, sockets }, threads, duration) {
   return `
     server_address = "127.0.0.1:${port}"
-    workers = 1
+    workers = ${threads}
     duration = ${duration}
     extra_statistics = false
     [network]
-    sockets_per_worker = ${SETTINGS.sockets}
+    sockets_per_worker = ${sockets / threads}
     [requests]
-    number_of_torrents = ${SETTINGS.torrents}
-    number_of_peers = ${SETTINGS.peers}
-    announce_peers_wanted = ${SETTINGS.numwant}
+    number_of_torrents = ${torrents}
+    number_of_peers = ${peers}
+    announce_peers_wanted = ${numwant}
     weight_connect = 0
     weight_announce = 1
     weight_scrape = 0
     `
 }
 
-/** Leaves out intervals until there were as many answers as peers, then takes `wanted` of them. */
-function readIntervals (child, tracker, wanted) {
+/** Leaves out intervals until there were `warmUp` answers, then takes `wanted` of them. */
+function readIntervals (child, tracker, { wanted, warmUp }) {
   return new Promise((resolve, reject) => {
     const taken = []
-    let [announces, errors, warmUp, intervals, cpuBefore] = [0, 0, 0, 0, 0]
+    let [announces, errors, answered, intervals, cpuBefore] = [0, 0, 0, 0, 0]
     readline.createInterface({ input: child.stdout }).on('line', line => {
       const [, name, text] = /^\s*-?\s*([A-Z][a-z ]+):\s+([\d.]+|NaN)(?:\/second)?$/.exec(line) ?? []
       if (name === 'Announce responses') announces = Number(text)
@@ -82,13 +111,13 @@ function readIntervals (child, tracker, wanted) {
       intervals++
       if (errors > 0) return reject(new Error('the tracker answered with errors'))
       const cpu = cpuTime(tracker.pid)
-      if (warmUp >= SETTINGS.peers) {
+      if (answered >= warmUp) {
         taken.push({ rate: announces, cpu: (cpu - cpuBefore) / (announces * INTERVAL_S), peers: Number(text) })
         if (taken.length === wanted) return resolve(mean(taken))
       } else {
-        warmUp += announces * INTERVAL_S
-        if (warmUp < SETTINGS.peers && intervals * INTERVAL_S >= WARM_UP_LIMIT_S) {
-          return reject(new Error(`the tracker answered ${Math.round(warmUp)} announces in ${WARM_UP_LIMIT_S} s: too slow to be warmed up`))
+        answered += announces * INTERVAL_S
+        if (answered < warmUp && intervals * INTERVAL_S >= WARM_UP_LIMIT_S) {
+          return reject(new Error(`the tracker answered ${Math.round(answered)} announces in ${WARM_UP_LIMIT_S} s: too slow to be warmed up`))
         }
       }
       cpuBefore = cpu
@@ -98,7 +127,7 @@ function readIntervals (child, tracker, wanted) {
 
 function mean (intervals) {
   const of = key => intervals.reduce((sum, interval) => sum + interval[key], 0) / intervals.length
-  return { rate: of('rate'), cpu: of('cpu'), peers: of('peers') }
+  return { rate: of('rate'), cpu: of('cpu'), peers: of('peers'), bytes: ANSWER_BYTES + PEER_BYTES * Math.round(of('peers')) }
 }
 
-module.exports = { load }
+module.exports = { parts }

@@ -10,12 +10,13 @@ use std::{
 
 use tokio::time::sleep;
 
-use crate::{
-    LINGER, Settings,
+use super::{
+    LINGER,
     connection::{Connection, Output},
     message::{self, Message, read_bytes},
     peer::{Descriptions, Peer},
 };
+use crate::settings::Settings;
 
 const READ_BUFFER: usize = 64 * 1024;
 

@@ -1,6 +1,6 @@
 //! What a peer says: announces with offers, and answers to others' offers.
 
-use crate::message::{read_bytes, write_bytes};
+use super::message::{read_bytes, write_bytes};
 
 /// The part of an offer id that is the same in all announces of a peer; the rest counts them.
 const ID_PREFIX: usize = 12;

@@ -13,12 +13,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
-    LINGER, Settings,
+use super::{
+    LINGER,
     connection::Connection,
     message,
     peer::{Descriptions, Peer},
 };
+use crate::settings::Settings;
 
 /// An offer fits.
 const READ_BUFFER: usize = 4 * 1024;
