@@ -7,9 +7,12 @@ use tracker::protocol::websocket::frame::{FrameReader, Incoming};
 
 const MAX_MESSAGE: usize = 200;
 
-fuzz_target!(|input: (usize, &[u8])| {
-    let (cut, stream) = input;
-    let (first, second) = stream.split_at(cut % (stream.len() + 1));
+fuzz_target!(|input: &[u8]| {
+    // The first byte says where the stream is cut.
+    let Some((cut, stream)) = input.split_first() else {
+        return;
+    };
+    let (first, second) = stream.split_at(usize::from(*cut) % (stream.len() + 1));
     assert_eq!(read(&[stream]), read(&[first, second]));
 });
 
