@@ -12,8 +12,8 @@ use crate::types::Timestamp;
 /// The process-wide zero of [`Timestamp`].
 static EPOCH: OnceLock<Instant> = OnceLock::new();
 
-/// Seconds an hour before the first reading: a fresh process can subtract from its first timestamp.
-const HEAD_START: u32 = 3600;
+/// The epoch is an hour before the first reading: a fresh process can subtract from its first timestamp.
+const HEAD_START: Duration = Duration::from_secs(3600);
 
 /// The monotonic time now.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
@@ -21,13 +21,13 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// The monotonic time now, in whole seconds of the process's own epoch.
-pub fn timestamp() -> Timestamp {
+/// The monotonic time since the process's own epoch.
+pub fn uptime() -> Duration {
     let epoch = *EPOCH.get_or_init(instant);
-    Timestamp::from_secs(HEAD_START.saturating_add(elapsed_secs(epoch.elapsed())))
+    HEAD_START + epoch.elapsed()
 }
 
-/// Saturates after 136 years.
-fn elapsed_secs(elapsed: Duration) -> u32 {
-    u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX)
+/// The same in whole seconds.
+pub fn timestamp() -> Timestamp {
+    Timestamp::from_uptime(uptime())
 }

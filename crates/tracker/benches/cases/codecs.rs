@@ -156,12 +156,12 @@ fn websocket_request(offers: usize) -> Operation {
 
 fn websocket_offer() -> Operation {
     let offer = format!(r#"{{"type":"offer","sdp":"{}"}}"#, "x".repeat(1000));
-    let hash = super::websocket::INFO_HASH;
+    let signature = websocket::Signature::new(PEER_ID, super::websocket::INFO_HASH);
     let mut out = Vec::new();
     Box::new(move || {
         out.clear();
         let id = Some("\"0123456789abcdefghij\"");
-        websocket::write_offer(&mut out, Some(black_box(&offer)), id, PEER_ID, hash);
+        websocket::write_offer(&mut out, Some(black_box(&offer)), id, &signature);
         black_box(&out);
     })
 }

@@ -85,9 +85,9 @@ fn announce() -> Operation {
         let (complete, incomplete) = (outcome.complete, outcome.incomplete);
         let hash = request.info_hash;
         websocket::write_announce_response(&mut out, complete, incomplete, INTERVAL, hash);
+        let signature = websocket::Signature::new(request.peer_id, hash);
         for (offer, to) in request.offers.iter().zip(&sink.0) {
-            let peer_id = request.peer_id;
-            websocket::write_offer(&mut out, offer.offer, offer.offer_id, peer_id, hash);
+            websocket::write_offer(&mut out, offer.offer, offer.offer_id, &signature);
             black_box(to);
         }
         black_box(&out);

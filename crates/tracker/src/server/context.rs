@@ -13,12 +13,7 @@ use super::{
     questions::Questions,
     websocket::{Hub, WebSocketOptions},
 };
-use crate::{
-    net,
-    protocol::connection_id::ConnectionIds,
-    tracker::Tracker,
-    types::{InfoHash, Timestamp},
-};
+use crate::{net, protocol::connection_id::ConnectionIds, tracker::Tracker, types::InfoHash};
 
 /// What all threads of a server share.
 pub(super) struct Context {
@@ -73,8 +68,8 @@ impl Context {
     }
 
     /// One small step of housekeeping; whether more are due.
-    pub(super) fn housekeep(&self, now: Timestamp) -> bool {
-        let due = self.tracker.housekeep(now);
+    pub(super) fn housekeep(&self, uptime: Duration) -> bool {
+        let due = self.tracker.housekeep(uptime);
         if self.tracker.store().has_evicted() {
             self.tell_evicted();
         }

@@ -492,7 +492,7 @@ impl Desk {
 
     /// Housekeeping, for a tracker that listens nowhere itself.
     pub fn housekeep(&self) {
-        while self.context.housekeep(clock::timestamp()) {}
+        while self.context.housekeep(clock::uptime()) {}
     }
 
     /// Seconds between announces as they are sent: over WebSocket.

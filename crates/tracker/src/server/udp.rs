@@ -1,6 +1,6 @@
 //! UDP (BEP 15): datagrams to the tracker and back.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     context::Context,
@@ -32,10 +32,10 @@ pub(super) const fn carries(v4: bool) -> Carries {
     }
 }
 
-/// Steps of housekeeping in the first batch of a second, a millisecond of work at most. Under little
-/// load that batch may be the only one, and the thread is never idle for long enough to catch up;
-/// a round of the default store is 35 steps a second.
-const STEPS_A_SECOND: usize = 64;
+/// Steps of housekeeping that a batch takes for each millisecond since the last one, beside the first: no
+/// more than a busy thread can do without making anybody wait, and under little load, when the batch may be
+/// the only one in a second and the thread is never idle, enough for all that are due.
+const STEPS_A_MILLISECOND: u128 = 8;
 
 /// The state of one UDP thread.
 pub(super) struct UdpHandler {
@@ -43,6 +43,8 @@ pub(super) struct UdpHandler {
     rng: fastrand::Rng,
     /// Read once per batch.
     now: Timestamp,
+    /// The same, finer.
+    uptime: Duration,
     /// The batch's events, queued once its answers are out.
     pub(super) events: Vec<Event>,
 }
@@ -53,6 +55,7 @@ impl UdpHandler {
             context,
             rng: fastrand::Rng::with_seed(seed),
             now: clock::timestamp(),
+            uptime: clock::uptime(),
             events: Vec::new(),
         }
     }
@@ -169,14 +172,19 @@ impl UdpHandler {
         }
     }
 
-    fn tick_at(&mut self, now: Timestamp) {
-        let steps = if now == self.now { 1 } else { STEPS_A_SECOND };
-        self.now = now;
-        for _ in 0..steps {
-            if !self.context.housekeep(now) {
+    fn tick_at(&mut self, uptime: Duration) {
+        let passed = uptime.saturating_sub(self.uptime).as_millis();
+        self.set_time(uptime);
+        for _ in 0..=passed * STEPS_A_MILLISECOND {
+            if !self.context.housekeep(uptime) {
                 break;
             }
         }
+    }
+
+    fn set_time(&mut self, uptime: Duration) {
+        self.uptime = uptime;
+        self.now = Timestamp::from_uptime(uptime);
     }
 
     /// Silence: an answer to a packet whose sender may be forged hits somebody else.
@@ -199,12 +207,12 @@ impl UdpHandler {
 
 impl Handler for UdpHandler {
     fn tick(&mut self) {
-        self.tick_at(clock::timestamp());
+        self.tick_at(clock::uptime());
     }
 
     fn idle(&mut self) {
-        self.now = clock::timestamp();
-        while self.context.housekeep(self.now) {}
+        self.set_time(clock::uptime());
+        while self.context.housekeep(self.uptime) {}
     }
 
     fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
@@ -309,9 +317,9 @@ mod tests {
         );
         let mut handler = UdpHandler::new(Arc::new(context.unwrap()), 1);
         for second in 10_000..10_120 {
-            handler.tick_at(Timestamp::from_secs(second));
+            handler.tick_at(Duration::from_secs(second));
         }
         // Two rounds' time is enough for the round that was due at first and all since.
-        assert!(!tracker.housekeep(Timestamp::from_secs(10_119)));
+        assert!(!tracker.housekeep(Duration::from_secs(10_119)));
     }
 }

@@ -22,24 +22,38 @@ pub struct Expired {
     pub round_finished: bool,
 }
 
+/// Steps that a part is looked at in: announces wait no longer for expiry than one of them takes.
+const STEPS_A_PART: usize = 8;
+
+/// So many torrents are looked at together in any case.
+const MIN_TORRENTS: usize = 16;
+
 /// Where the current round of expiry is.
 pub(super) struct Round {
     /// The part to look at next.
     part: usize,
+    /// The torrents of it not looked at yet are those before this place; `None` when it is not begun.
+    /// What joins comes behind, and removal moves the last of all into the gap.
+    rest: Option<usize>,
     /// Counts the rounds, from 1.
     number: u32,
 }
 
 impl Default for Round {
     fn default() -> Self {
-        Self { part: 0, number: 1 }
+        Self {
+            part: 0,
+            rest: None,
+            number: 1,
+        }
     }
 }
 
 impl Store {
-    /// One step of expiry: looks at the torrents of one [`page`](Self::page), and at `budget` peers of
-    /// its large swarms at most (1 at least). A few thousand are a good budget. A round takes
-    /// [`pages`](Self::pages) steps, and one more for each `budget` of peers in a large swarm.
+    /// One step of expiry: looks at some torrents of one [`page`](Self::page), and at `budget` peers of
+    /// its large swarms at most (1 at least). Some hundreds are a good budget. A round takes
+    /// [`steps_a_round`](Self::steps_a_round) at most, and one more for each `budget` of peers in a large
+    /// swarm.
     ///
     /// Spread a round over about a minute: until it comes by, what is silent for too long is still
     /// counted and handed out. While another thread is at it, this does nothing and does not wait.
@@ -54,11 +68,17 @@ impl Store {
         }
     }
 
+    /// How many steps a round takes; fewer in a small store.
+    pub fn steps_a_round(&self) -> usize {
+        self.parts.len() * STEPS_A_PART
+    }
+
     /// A whole round at once. For tests and tools: the store may be large.
     pub fn expire_all(&self, now: Timestamp) -> Expired {
         let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
         *round = Round {
             part: 0,
+            rest: None,
             number: round.number.wrapping_add(1).max(1),
         };
         let mut total = Expired::default();
@@ -75,15 +95,23 @@ impl Store {
         let rules = self.rules(now);
         let part = round.part;
         let mut expired = Expired::default();
-        let mut part_finished = true;
+        let mut finished = true;
         let (mut peer_rank, mut torrent_rank) = (Rank::LAST, Rank::LAST);
-        self.peer_bounds.take(part);
-        self.torrent_bounds.take(part);
-        self.parts[part].lock().retain(|info_hash, swarm| {
+        let mut table = self.parts[part].lock();
+        let rest = round.rest.unwrap_or_else(|| {
+            // What is noted meanwhile, and by each step, is below no peer of the part when it is done.
+            self.peer_bounds.take(part);
+            self.torrent_bounds.take(part);
+            table.len()
+        });
+        let rest = rest.min(table.len());
+        let count = table.len().div_ceil(STEPS_A_PART).max(MIN_TORRENTS);
+        let start = rest.saturating_sub(count);
+        table.retain_in(start..rest, |info_hash, swarm| {
             let before = swarm.tally();
             let observers = swarm.observers;
             let mut gone = |key, meta| self.gone(Why::Evicted, info_hash, observers, key, meta);
-            part_finished &= swarm.sweep(round.number, &mut budget, &rules, &mut gone);
+            finished &= swarm.sweep(round.number, &mut budget, &rules, &mut gone);
             let after = swarm.tally();
             self.counters.changed(before, after);
             expired.peers += before.peers() - after.peers();
@@ -98,8 +126,13 @@ impl Store {
         });
         self.peer_bounds.note(part, peer_rank);
         self.torrent_bounds.note(part, torrent_rank);
-        if part_finished {
-            self.parts[part].lock().shrink();
+        if !finished {
+            round.rest = Some(rest);
+        } else if start > 0 {
+            round.rest = Some(start);
+        } else {
+            table.shrink();
+            round.rest = None;
             round.part += 1;
             if round.part == self.parts.len() {
                 round.part = 0;
@@ -215,6 +248,9 @@ mod tests {
         }
         assert_eq!(store.peers(), 0);
         assert_eq!(store.torrents(), 0);
-        assert!((10..=10 + store.pages()).contains(&steps), "{steps}");
+        assert!(
+            (10..=10 + store.steps_a_round()).contains(&steps),
+            "{steps}"
+        );
     }
 }

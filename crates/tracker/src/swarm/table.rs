@@ -4,6 +4,8 @@
 //! some 15 bytes more, where a table with the torrents in its slots has room for twice as many as it
 //! holds; and what an announce will look at can be asked for ahead, see [`Table::expect_index`].
 
+use std::ops::Range;
+
 use super::{
     slots::{Slots, Tag},
     torrent::Torrent,
@@ -86,10 +88,23 @@ impl Table {
         }
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.index.len()
+    }
+
     /// Removes every torrent that `stays` says no of. Each is looked at once.
-    pub(super) fn retain(&mut self, mut stays: impl FnMut(&InfoHash, &mut Torrent) -> bool) {
+    pub(super) fn retain(&mut self, stays: impl FnMut(&InfoHash, &mut Torrent) -> bool) {
+        self.retain_in(0..self.len(), stays);
+    }
+
+    /// Likewise for the torrents in some places. What lies behind those may change its place.
+    pub(super) fn retain_in(
+        &mut self,
+        places: Range<usize>,
+        mut stays: impl FnMut(&InfoHash, &mut Torrent) -> bool,
+    ) {
         // From the end: what a removal moves has been looked at.
-        for place in (0..self.index.len()).rev() {
+        for place in (places.start..places.end.min(self.len())).rev() {
             let entry = self.entry_mut(place);
             if !stays(&entry.info_hash, &mut entry.torrent) {
                 self.remove(Place(place));

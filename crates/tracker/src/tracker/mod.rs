@@ -8,14 +8,17 @@ mod pace;
 
 pub use config::TrackerConfig;
 
+use std::time::Duration;
+
 use self::pace::Pace;
 use crate::{
     swarm::{Announce, Outcome, PeerSink, Store, SwarmStats, Wanted},
     types::{InfoHash, Timestamp},
 };
 
-/// Peers of large swarms that one housekeeping step looks at, at most: some 20 microseconds.
-const EXPIRE_BUDGET: usize = 2048;
+/// Peers of large swarms that one housekeeping step looks at, at most: some microseconds, or a few tens if
+/// all of them go.
+const EXPIRE_BUDGET: usize = 512;
 
 /// A tracker: its rules and its store.
 pub struct Tracker {
@@ -44,7 +47,7 @@ impl Tracker {
     /// An empty tracker.
     pub fn new(config: TrackerConfig) -> Self {
         let store = Store::new(config.swarm.clone());
-        let pace = Pace::new(store.pages(), config.swarm.peer_ttl);
+        let pace = Pace::new(store.steps_a_round(), config.swarm.peer_ttl);
         Self {
             config,
             store,
@@ -110,10 +113,11 @@ impl Tracker {
 
     /// One small step of dropping silent peers, if one is due; whether more are. Called by every
     /// thread between its batches, so that there is never a pause in which announces wait.
-    pub fn housekeep(&self, now: Timestamp) -> bool {
-        let due = self.pace.take(now);
+    pub fn housekeep(&self, uptime: Duration) -> bool {
+        let due = self.pace.take(uptime);
         if due {
-            self.store.expire(now, EXPIRE_BUDGET);
+            self.store
+                .expire(Timestamp::from_uptime(uptime), EXPIRE_BUDGET);
         }
         due
     }

@@ -3,10 +3,10 @@ use std::{
     time::Duration,
 };
 
-use crate::types::Timestamp;
-
 /// The longest round over all torrents: what is silent stays listed for as long after its time.
 const LONGEST_ROUND_SECS: u64 = 60;
+
+const MILLIS: u64 = 1000;
 
 /// Spreads the steps of housekeeping evenly over time, whoever asks and however often.
 pub(super) struct Pace {
@@ -29,8 +29,9 @@ impl Pace {
     }
 
     /// Takes a step if one is due.
-    pub(super) fn take(&self, now: Timestamp) -> bool {
-        let due = u64::from(now.as_secs()) * self.steps / self.secs;
+    pub(super) fn take(&self, uptime: Duration) -> bool {
+        let millis = uptime.as_millis() as u64;
+        let due = millis.saturating_mul(self.steps) / (self.secs * MILLIS);
         let taken = self.taken.load(Ordering::Relaxed);
         if taken >= due {
             return false;
@@ -48,8 +49,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn steps_until(pace: &Pace, secs: u32) -> usize {
-        std::iter::from_fn(|| pace.take(Timestamp::from_secs(secs)).then_some(())).count()
+    fn steps_until(pace: &Pace, secs: u64) -> usize {
+        std::iter::from_fn(|| pace.take(Duration::from_secs(secs)).then_some(())).count()
     }
 
     #[test]
@@ -64,6 +65,17 @@ mod tests {
                 .sum::<usize>(),
             600
         );
+    }
+
+    #[test]
+    fn a_second_is_spread_as_well() {
+        let pace = Pace::new(6000, Duration::from_secs(1200));
+        steps_until(&pace, 10);
+        for millis in 10_001..=10_100 {
+            let at = Duration::from_millis(millis);
+            assert_eq!(pace.take(at), millis % 10 == 0, "{millis}");
+            assert!(!pace.take(at));
+        }
     }
 
     #[test]

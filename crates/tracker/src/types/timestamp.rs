@@ -12,6 +12,11 @@ impl Timestamp {
         Self(secs)
     }
 
+    /// A timestamp this long after the epoch; saturates after 136 years.
+    pub fn from_uptime(uptime: Duration) -> Self {
+        Self(u32::try_from(uptime.as_secs()).unwrap_or(u32::MAX))
+    }
+
     /// Seconds since the epoch.
     pub const fn as_secs(self) -> u32 {
         self.0

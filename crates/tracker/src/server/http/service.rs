@@ -291,7 +291,7 @@ impl Service for HttpService {
     }
 
     fn housekeep(&self) -> bool {
-        self.context.housekeep(clock::timestamp())
+        self.context.housekeep(clock::uptime())
     }
 }
 
