@@ -85,8 +85,11 @@ function lessThan (share, other, figure, who = 'ours') {
     needed: `≤ ${print(share)}`,
     measure: rows => {
       if (!rows[who] || !rows[other]) return null
-      const value = rows[who][figure].median / rows[other][figure].median
-      return { value, text: print(value), met: value <= share }
+      const theirs = rows[other][figure].median
+      const value = rows[who][figure].median / theirs
+      // A percentile of what was answered, for instance, where that much was not.
+      const text = theirs === Infinity ? 'theirs was lost' : print(value)
+      return { value, text, met: value <= share }
     }
   }
 }

@@ -48,7 +48,8 @@ function parts ({ wrk, nginx: nginxFile, aquatic, original: module }) {
       { ...nginx(nginxFile), isConstant: true },
       // Its two threads hold each other up on one core, so long that it is only bound to it when it knows all peers.
       { ...aquaticHttp(aquatic), cores: 'all', isBoundLater: true },
-      original(module.server, OPTIONS),
+      // The slowest to fill, and far from its goal.
+      original(module.server, OPTIONS, { pairs: 3 }),
       // No goal is about these.
       { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 1 },
       // Its statistics page, on by default, lists all torrents at every HTTP request.

@@ -79,7 +79,8 @@ function parts ({ load, aquatic }) {
       silent: SILENT, lively: LIVELY, numwant: NUMWANT, sockets: SOCKETS, lifetime: LIFETIME_S, seconds: SECONDS
     },
     columns: COLUMNS,
-    pairs: 3,
+    // Each run takes half a minute.
+    pairs: 2,
     contenders: [quiet, expiry, aquaticExpiry],
     remark,
     measure: (tracker, context) => first(tracker, () => measureAt(tracker, context))

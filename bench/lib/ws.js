@@ -9,7 +9,7 @@ const { CORE_FULL, whole, percent, micros, millis } = require('./report')
 
 // Two torrents: each swarm has more peers than an announce has offers, so that each offer finds a peer.
 const SETTINGS = { sockets: 64, torrents: 2, offers: 10, answer_every: 2 }
-const WARM_UP_S = 2
+const WARM_UP_S = 1
 
 const COLUMNS = {
   rate: 'messages/s',
