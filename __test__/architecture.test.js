@@ -18,7 +18,8 @@ const MAY_USE = {
   clock: ['types'],
   bencode: ['types'],
   protocol: ['types', 'bencode'],
-  swarm: ['types'],
+  prefetch: [],
+  swarm: ['types', 'prefetch'],
   tracker: ['types', 'swarm'],
   net: ['clock'],
   server: ['types', 'clock', 'bencode', 'protocol', 'swarm', 'tracker', 'net'],
@@ -85,9 +86,9 @@ test('the pure modules do no I/O and take time and randomness as arguments', () 
   assert.deepEqual(wrong, [])
 })
 
-test('unsafe code is in net alone', () => {
+test('unsafe code is in net, and in the one instruction of prefetch.rs, alone', () => {
   const wrong = engineFiles()
-    .filter(({ module, code }) => module !== 'net' && /\bunsafe\b/.test(code))
+    .filter(({ module, code }) => !['net', 'prefetch'].includes(module) && /\bunsafe\b/.test(code))
     .map(({ file }) => file)
   assert.deepEqual(wrong, [])
 })

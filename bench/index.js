@@ -45,13 +45,15 @@ async function main () {
     const rows = (await inTurns(part, options, cores)).map(summarize)
     const seconds = (Date.now() - partBegan) / 1000
     results.parts[part.key] = { title: part.title, settings: part.settings, seconds, rows }
+    // What was measured stays, should a later part fail.
+    save(results)
     console.log(`\n${align(cells(rows, part.columns))}`)
     const remark = part.remark?.(rows)
     if (remark) console.log(remark)
   }
   results.goals = judge(results.parts)
   results.minutes = (Date.now() - began) / 60_000
-  fs.writeFileSync(RESULTS, JSON.stringify(results, null, 2) + '\n')
+  save(results)
 
   const isWhole = options.modes.length === Object.keys(MODES).length
   if (options.write || isWhole) publish(results, all)
@@ -62,6 +64,10 @@ async function main () {
   ])}`)
   console.log(`\nAll runs are in ${path.relative(process.cwd(), RESULTS)}. It took ${results.minutes.toFixed(1)} minutes.`)
   if (options.assert && results.goals.some(({ met }) => !met)) process.exitCode = 1
+}
+
+function save (results) {
+  fs.writeFileSync(RESULTS, JSON.stringify(results, null, 2) + '\n')
 }
 
 function readArguments () {

@@ -22,6 +22,7 @@ const GOALS = [
   goal('quiet', 'CPU of a server that nobody uses', atMost(IDLE_CORE, 'core', ofCore)),
   goal('http', 'HTTP announces against nginx with a constant body', ahead(0.85, 'nginx', { work: 'bytes' })),
   goal('http', 'HTTP announces against aquatic_http', ahead(5, 'aquatic_http', { work: 'peers' })),
+  goal('http', 'HTTP announces against aquatic_http on both cores, by CPU', ahead(1, 'both cores', { work: 'peers', by: 'cpu' })),
   goal('http', 'HTTP announces against the original', ahead(30, 'original', { work: 'peers' })),
   goal('ws', 'WebSocket messages against aquatic_ws', ahead(1.6, 'aquatic_ws', { work: 'offers', by: 'cpu' })),
   goal('ws', 'WebSocket messages against the original', ahead(2.8, 'original', { work: 'offers', by: 'cpu' })),
@@ -103,7 +104,8 @@ function ofCore (share) {
 }
 
 function pairwise (mine, theirs, isCpu) {
-  const pairs = mine.runs.map((run, i) => [run, theirs.runs[i]])
+  // Some take part in the first pairs alone.
+  const pairs = mine.runs.slice(0, theirs.runs.length).map((run, i) => [run, theirs.runs[i]])
   return spread(pairs.map(([my, their]) => isCpu ? their.cpu / my.cpu : my.rate / their.rate)).median
 }
 

@@ -59,7 +59,10 @@ async function installCrates (names, log) {
     await install('cargo', ['install', name, '--version', AQUATIC_VERSION, '--locked', '--root', folder, ...features],
       { CARGO_TARGET_DIR: build })
   }
-  fs.rmSync(build, { recursive: true, force: true })
+  // When all are there: each mode asks for its own, and they share it.
+  if (Object.keys(CRATES).every(name => fs.existsSync(path.join(PEERS, `${name}-${AQUATIC_VERSION}`, 'bin', name)))) {
+    fs.rmSync(build, { recursive: true, force: true })
+  }
   return files
 }
 

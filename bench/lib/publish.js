@@ -25,7 +25,7 @@ function publish (results, parts) {
 
 function conditions ({ date, version, original, aquatic, machine, pairs, minutes }) {
   return `Version ${version} beside bittorrent-tracker ${original} and aquatic ${aquatic}, ${date.slice(0, 10)}, medians of ` +
-    `${pairs} alternating pairs in one run of ${Math.round(minutes)} minutes; ${machine.cpu}, ${machine.cores} cores, ` +
+    `${pairs} alternating pairs (fewer where bench/README.md says so) in one run of ${Math.round(minutes)} minutes; ${machine.cpu}, ${machine.cores} cores, ` +
     `Linux ${machine.kernel}, Node ${machine.node}.`
 }
 

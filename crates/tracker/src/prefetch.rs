@@ -1,9 +1,15 @@
 //! Asking the processor for memory ahead of its use.
 
-#![expect(unsafe_code, reason = "an instruction that has no safe form")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "an instruction that has no safe form")
+)]
 
 /// Bytes that the processor moves at once.
 const LINE: usize = 64;
+
+/// Whether there is such an instruction: else looking ahead is time lost.
+pub(crate) const WORKS: bool = cfg!(target_arch = "x86_64");
 
 /// Has a value on its way into the cache. Changes nothing but time, and does nothing where there is no
 /// such instruction to be had.

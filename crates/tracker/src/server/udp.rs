@@ -37,6 +37,9 @@ pub(super) const fn carries(v4: bool) -> Carries {
 /// the only one in a second and the thread is never idle, enough for all that are due.
 const STEPS_A_MILLISECOND: u128 = 8;
 
+/// Most of them: some milliseconds of work in a store of millions, for which the next packets wait.
+const MAX_STEPS: u128 = 512;
+
 /// The state of one UDP thread.
 pub(super) struct UdpHandler {
     context: Arc<Context>,
@@ -45,6 +48,8 @@ pub(super) struct UdpHandler {
     now: Timestamp,
     /// The same, finer.
     uptime: Duration,
+    /// Steps of housekeeping that the batch may take.
+    steps: u128,
     /// The batch's events, queued once its answers are out.
     pub(super) events: Vec<Event>,
 }
@@ -56,6 +61,7 @@ impl UdpHandler {
             rng: fastrand::Rng::with_seed(seed),
             now: clock::timestamp(),
             uptime: clock::uptime(),
+            steps: 0,
             events: Vec::new(),
         }
     }
@@ -174,11 +180,14 @@ impl UdpHandler {
 
     fn tick_at(&mut self, uptime: Duration) {
         let passed = uptime.saturating_sub(self.uptime).as_millis();
+        self.steps = (1 + passed * STEPS_A_MILLISECOND).min(MAX_STEPS);
         self.set_time(uptime);
-        for _ in 0..=passed * STEPS_A_MILLISECOND {
-            if !self.context.housekeep(uptime) {
-                break;
-            }
+    }
+
+    /// When the answers of the batch are out.
+    fn keep_house(&mut self) {
+        while self.steps > 0 && self.context.housekeep(self.uptime) {
+            self.steps -= 1;
         }
     }
 
@@ -216,6 +225,9 @@ impl Handler for UdpHandler {
     }
 
     fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+        if self.context.events.wants(want::PACKETS) {
+            return;
+        }
         let announces = packets.filter_map(|(packet, from)| match udp::parse_request(packet) {
             Ok(udp::Request::Announce(request)) => {
                 Some((request.info_hash, self.peer_addr(&request, from)))
@@ -256,6 +268,7 @@ impl Handler for UdpHandler {
 
     fn sent(&mut self) {
         self.context.events.append_blocking(&mut self.events);
+        self.keep_house();
     }
 
     fn error(&mut self, error: io::Error) {
@@ -318,6 +331,7 @@ mod tests {
         let mut handler = UdpHandler::new(Arc::new(context.unwrap()), 1);
         for second in 10_000..10_120 {
             handler.tick_at(Duration::from_secs(second));
+            handler.keep_house();
         }
         // Two rounds' time is enough for the round that was due at first and all since.
         assert!(!tracker.housekeep(Duration::from_secs(10_119)));

@@ -58,14 +58,23 @@ impl Store {
     /// Spread a round over about a minute: until it comes by, what is silent for too long is still
     /// counted and handed out. While another thread is at it, this does nothing and does not wait.
     pub fn expire(&self, now: Timestamp, budget: usize) -> Expired {
-        match self.round.try_lock() {
-            Ok(mut round) => self.step(&mut round, now, budget.max(1)),
+        self.expire_if(|| true, now, budget).unwrap_or_default()
+    }
+
+    /// The same if `due` says so, which is asked when no other thread is at it; else `None`.
+    pub fn expire_if(
+        &self,
+        due: impl FnOnce() -> bool,
+        now: Timestamp,
+        budget: usize,
+    ) -> Option<Expired> {
+        let mut round = match self.round.try_lock() {
+            Ok(round) => round,
             // A round is valid at every step: a panic elsewhere is no reason to stop expiry for good.
-            Err(TryLockError::Poisoned(round)) => {
-                self.step(&mut round.into_inner(), now, budget.max(1))
-            }
-            Err(TryLockError::WouldBlock) => Expired::default(),
-        }
+            Err(TryLockError::Poisoned(round)) => round.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        due().then(|| self.step(&mut round, now, budget.max(1)))
     }
 
     /// How many steps a round takes; fewer in a small store.
@@ -228,6 +237,17 @@ mod tests {
         store.expire_all(START.plus(Duration::from_secs(1201)));
         assert_eq!(store.torrents(), 0);
         assert!(capacity() <= 16, "{}", capacity());
+    }
+
+    #[test]
+    fn who_does_not_have_the_turn_uses_up_no_step() {
+        let store = small_store();
+        let turn = store.round.lock().unwrap();
+        let step = store.expire_if(|| panic!("asked without the turn"), START, 1);
+        assert_eq!(step, None);
+        drop(turn);
+        assert_eq!(store.expire_if(|| false, START, 1), None);
+        assert!(store.expire_if(|| true, START, 1).is_some());
     }
 
     #[test]

@@ -78,14 +78,14 @@ impl Slots {
         self.len -= 1;
     }
 
-    /// Gives memory back if less than a quarter is in use.
+    /// Gives memory back if a quarter or less is in use.
     pub(super) fn shrink(&mut self) {
         if self.len == 0 {
             self.slots = Box::default();
             return;
         }
         let roomy = (self.len * 2).next_power_of_two().max(MIN_SLOTS);
-        if self.slots.len() > 2 * roomy {
+        if self.slots.len() >= 2 * roomy {
             self.resize(roomy);
         }
     }

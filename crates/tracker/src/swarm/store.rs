@@ -22,7 +22,10 @@ use super::{
     torrent::{Rules, Torrent},
     watch::Watch,
 };
-use crate::types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, Timestamp};
+use crate::{
+    prefetch,
+    types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, Timestamp},
+};
 
 /// One of the tables that the torrents are spread over, on cache lines of its own.
 #[derive(Default)]
@@ -255,26 +258,34 @@ impl Store {
     pub fn prefetch(&self, announces: impl Iterator<Item = (InfoHash, PeerAddr)>) {
         const NONE: (Located, PeerKey) =
             (Located { part: 0, tag: 0 }, PeerKey::V4(PeerAddrV4([0; 6])));
+        if !prefetch::WORKS {
+            return;
+        }
         let mut expected = [NONE; MAX_PREFETCH];
         let mut count = 0;
         for ((info_hash, addr), expected) in announces.zip(&mut expected) {
             let located = self.locate(&info_hash);
             *expected = (located, addr.into());
-            self.parts[located.part].lock().expect_index(located.tag);
+            self.parts[located.part].look(|table| table.expect_index(located.tag));
             count += 1;
         }
         let expected = &expected[..count];
-        let look = |at: &Located, look: &dyn Fn(&Torrent)| {
-            self.parts[at.part].lock().likely_torrent(at.tag).map(look)
-        };
         for (at, _) in expected {
-            self.parts[at.part].lock().expect_torrent(at.tag);
+            self.parts[at.part].look(|table| table.expect_torrent(at.tag));
         }
         for (at, _) in expected {
-            look(at, &Torrent::expect_peers);
+            self.parts[at.part].look(|table| {
+                if let Some(torrent) = table.likely_torrent(at.tag) {
+                    torrent.expect_peers();
+                }
+            });
         }
         for (at, key) in expected {
-            look(at, &|torrent| torrent.expect_peer(*key));
+            self.parts[at.part].look(|table| {
+                if let Some(torrent) = table.likely_torrent(at.tag) {
+                    torrent.expect_peer(*key);
+                }
+            });
         }
     }
 
@@ -296,6 +307,13 @@ pub(super) struct Located {
 }
 
 impl Part {
+    /// Looks at the table, unless that would be a wait.
+    fn look(&self, look: impl FnOnce(&Table)) {
+        if let Ok(table) = self.0.try_lock() {
+            look(&table);
+        }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         // A table is valid whenever other code runs: a panic elsewhere is no reason to stop for good.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

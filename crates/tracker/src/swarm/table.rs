@@ -1,7 +1,7 @@
 //! Torrents by info hash, behind one of the store's locks.
 //!
-//! The torrents lie side by side in chunks, and an index beside them. A torrent so takes its own size and
-//! some 15 bytes more, where a table with the torrents in its slots has room for twice as many as it
+//! The torrents lie side by side in chunks, and an index beside them. A torrent so takes
+//! some 40 bytes more than itself, its hash included, where a table with the torrents in its slots has room for twice as many as it
 //! holds; and what an announce will look at can be asked for ahead, see [`Table::expect_index`].
 
 use std::ops::Range;

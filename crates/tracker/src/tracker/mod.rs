@@ -114,12 +114,11 @@ impl Tracker {
     /// One small step of dropping silent peers, if one is due; whether more are. Called by every
     /// thread between its batches, so that there is never a pause in which announces wait.
     pub fn housekeep(&self, uptime: Duration) -> bool {
-        let due = self.pace.take(uptime);
-        if due {
-            self.store
-                .expire(Timestamp::from_uptime(uptime), EXPIRE_BUDGET);
-        }
-        due
+        let now = Timestamp::from_uptime(uptime);
+        // Counted by who has the turn: two threads at it would use each other's steps up.
+        self.store
+            .expire_if(|| self.pace.take(uptime), now, EXPIRE_BUDGET)
+            .is_some()
     }
 
     fn peers_wanted(&self, numwant: Option<i64>) -> usize {
