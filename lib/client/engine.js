@@ -51,7 +51,7 @@ exports.submit = function submit (request, route, owner, done) {
   while (pending.has(lastId))
   const id = lastId
   release ??= hold()
-  pending.set(id, { request, owner, done, triedWithRoots: rootsGiven })
+  pending.set(id, { request, owner, done, triedWithRoots: rootsGiven, abortAt: undefined })
   if (route.agents !== undefined) {
     submitToAgents(id, request, route.agents)
     return id
@@ -102,6 +102,8 @@ function targetOf ({ url, userAgent, timeoutMs, minIntervalMs, families, proxy }
 exports.abort = function abort (id, graceMs) {
   const abort = aborts.get(id)
   if (abort !== undefined) return abort(graceMs)
+  const entry = pending.get(id)
+  if (entry !== undefined) entry.abortAt ??= performance.now() + graceMs
   // None if nothing was ever sent.
   engine?.abort(id, graceMs)
 }
@@ -153,7 +155,10 @@ function finish (result) {
   if (!isPlain && result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !entry.triedWithRoots) {
     entry.triedWithRoots = true
     giveRoots()
-    return send(id, request)
+    send(id, request)
+    // Its end was called for while it was on the way to the redirect.
+    if (entry.abortAt !== undefined) engine.abort(id, Math.max(0, Math.ceil(entry.abortAt - performance.now())))
+    return
   }
   pending.delete(id)
   if (pending.size === 0) {

@@ -128,8 +128,16 @@ class Client extends EventEmitter {
     return this._peerIdBuffer.latin1Slice()
   }
 
+  set _peerIdBinary (value) {
+    own(this, '_peerIdBinary', value)
+  }
+
   get _infoHashBinary () {
     return this._infoHashBuffer.latin1Slice()
+  }
+
+  set _infoHashBinary (value) {
+    own(this, '_infoHashBinary', value)
   }
 
   get _keyText () {
@@ -252,6 +260,11 @@ function once (fn) {
     fn = undefined
     first?.(...args)
   }
+}
+
+/** Gives an object a property of its own, as if its class had none of that name. */
+function own (object, name, value) {
+  Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
 }
 
 const DUMMY_PEER_ID = Buffer.from('01234567890123456789')

@@ -88,8 +88,9 @@ class Tracker extends EventEmitter {
       announce,
       scrape
     }
+    const id = engine.submit(request, route, this, done)
     this.#requests ??= []
-    this.#requests.push(engine.submit(request, route, this, done))
+    this.#requests.push(id)
     if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, ...(scrape === undefined ? { announce } : { scrape }) })
   }
 

@@ -37,6 +37,9 @@ pub(super) const fn carries(v4: bool) -> Carries {
 /// the only one in a second and the thread is never idle, enough for all that are due.
 const STEPS_A_MILLISECOND: u128 = 8;
 
+/// A batch of so many packets shows that the thread is behind, or busy.
+const BUSY_BATCH: usize = 16;
+
 /// Most of them: some milliseconds of work in a store of millions, for which the next packets wait.
 const MAX_STEPS: u128 = 512;
 
@@ -228,6 +231,8 @@ impl Handler for UdpHandler {
         if self.context.events.wants(want::PACKETS) {
             return;
         }
+        let mut count = 0;
+        let packets = packets.inspect(|_| count += 1);
         let announces = packets.filter_map(|(packet, from)| match udp::parse_request(packet) {
             Ok(udp::Request::Announce(request)) => {
                 Some((request.info_hash, self.peer_addr(&request, from)))
@@ -235,6 +240,10 @@ impl Handler for UdpHandler {
             _ => None,
         });
         self.context.tracker.store().prefetch(announces);
+        // More wait behind these: what is due can be done in smaller doses.
+        if count >= BUSY_BATCH {
+            self.steps = 1;
+        }
     }
 
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {

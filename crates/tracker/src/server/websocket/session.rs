@@ -200,14 +200,10 @@ impl Session {
             if ready.stopped {
                 return CLOSING;
             }
-            let flow = match ready.wake {
-                Some(Wake::TooSlow) => return TOO_SLOW,
-                Some(Wake::Outbox) => self.flush().await,
-                None => ControlFlow::Continue(()),
-            };
-            if let ControlFlow::Break(ended) = flow {
-                return ended;
+            if matches!(ready.wake, Some(Wake::TooSlow)) {
+                return TOO_SLOW;
             }
+            // First: what was read lies in the thread's buffer, which others use as soon as this one waits.
             let flow = match (ready.verdict, ready.input) {
                 (Some(verdict), _) => Box::pin(self.settled(verdict.ok())).await,
                 (None, Some(Ok(0))) => return self.failed(&ENDED_WITHOUT_GOODBYE),
@@ -216,6 +212,11 @@ impl Session {
                 (None, None) => ControlFlow::Continue(()),
             };
             if let ControlFlow::Break(ended) = flow {
+                return ended;
+            }
+            if ready.wake.is_some()
+                && let ControlFlow::Break(ended) = self.flush().await
+            {
                 return ended;
             }
             if ready.alarm {
@@ -240,6 +241,10 @@ impl Session {
             alarm: alarm.poll(cx).is_ready(),
             ..Ready::default()
         };
+        // A verdict is left where it is then: it is still said at the end.
+        if ready.stopped || matches!(ready.wake, Some(Wake::TooSlow)) {
+            return Poll::Ready(ready);
+        }
         match &mut self.asked {
             Some(asked) => {
                 ready.verdict = some(Pin::new(&mut asked.verdict).poll(cx));
@@ -248,11 +253,8 @@ impl Session {
                 ready.input = some(poll_read(&mut self.stream, cx, &mut self.thread.input()));
             }
         }
-        let is_ready = ready.stopped
-            || ready.alarm
-            || ready.wake.is_some()
-            || ready.verdict.is_some()
-            || ready.input.is_some();
+        let is_ready =
+            ready.alarm || ready.wake.is_some() || ready.verdict.is_some() || ready.input.is_some();
         if is_ready {
             Poll::Ready(ready)
         } else {
@@ -303,6 +305,14 @@ impl Session {
     fn handle(&mut self, bytes: &mut [u8], used: &mut usize) -> Reading {
         let now = clock::timestamp();
         loop {
+            // One read may hold thousands of messages that each ask for much.
+            match self.socket.ending() {
+                Some(Ending::TooSlow) => return Reading::Ended(TOO_SLOW),
+                Some(Ending::Closed) => {
+                    return Reading::Ended(Ended::Close(close_code::NORMAL, ""));
+                }
+                None => {}
+            }
             let incoming = match self.reader.next(bytes, used) {
                 Ok(Some(incoming)) => incoming,
                 Ok(None) => return Reading::Done,
@@ -319,7 +329,7 @@ impl Session {
                     self.last_message = Instant::now();
                     self.relay.not_text(now);
                 }
-                // Not more bytes than were read, and nothing is read before they are written.
+                // Not more bytes than were read, and no more than two reads come before they are written.
                 Incoming::Ping(payload) => self
                     .socket
                     .push_control(|out| frame::write_pong(out, payload)),
@@ -401,6 +411,8 @@ impl Session {
             Err(_) => return ControlFlow::Break(Ended::Gone),
         }
         self.socket.sent();
+        // Who is sent to without end, and takes it, must let others have their turn.
+        task::coop::consume_budget().await;
         ControlFlow::Continue(())
     }
 
