@@ -4,7 +4,6 @@
 
 const assert = require('node:assert')
 const { once } = require('node:events')
-const { nextValue } = require('./helpers/events')
 const { test } = require('./helpers/test')
 const { httpPort, randomHex, startServer } = require('./helpers/subjects')
 const { FrameSocket } = require('./helpers/websocket-frames')
@@ -64,14 +63,23 @@ test('an answer given right before the server closes is said', async t => {
   }
 })
 
-test('a peer that asks for more than it reads is closed', async t => {
-  const server = await start(t, { ws: { maxQueue: 100_000 } })
-  const warned = nextValue(server, 'warning')
-  const peer = await FrameSocket.open(t, httpPort(server))
-  peer.stream.pause()
-  const hashes = Array.from({ length: 500 }, () => binary(randomHex()))
-  for (let i = 0; i < 400; i++) peer.sendJson({ action: 'scrape', info_hash: hashes })
-  peer.stream.resume()
-  await peer.closed
-  assert.strictEqual((await warned).code, 'ERR_TRACKER_SLOW_SOCKET')
+test('a peer that is sent more than it reads is closed', async t => {
+  const server = await start(t, { ws: { maxQueue: 4 * OFFER_BYTES } })
+  const infoHash = randomHex()
+  const slow = await FrameSocket.open(t, httpPort(server))
+  slow.sendJson(announce({ infoHash, peerId: randomHex() }))
+  await slow.nextJson()
+  slow.stream.pause()
+
+  let warning
+  server.once('warning', err => { warning = err })
+  const busy = await WsPeer.open(t, server)
+  const offers = [{ offer: { type: 'offer', sdp: 'x'.repeat(OFFER_BYTES) }, offer_id: 'one' }]
+  for (let i = 0; warning === undefined; i++) {
+    assert.ok(i < OFFERS, 'it may have as much wait as it likes')
+    await busy.ask(announce({ infoHash, peerId: busy.peerId, numwant: 1, offers }))
+  }
+  assert.strictEqual(warning.code, 'ERR_TRACKER_SLOW_SOCKET')
+  slow.stream.resume()
+  await slow.closed
 })
