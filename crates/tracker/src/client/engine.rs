@@ -175,6 +175,8 @@ impl RequestHandle {
 }
 
 impl Inner {
+    /// What is rare has a box of its own: a task has room for the largest of what it may come to, and of
+    /// ten thousand nearly all announce to one address.
     async fn run(&self, request: &TrackerRequest) -> Outcome {
         let families = match request.proxy {
             // A name of which the proxy alone knows the addresses is asked once.
@@ -185,7 +187,7 @@ impl Inner {
             RequestKind::Announce(params) if families == Families::Both => {
                 let v4 = self.announce(request, params, &[Family::V4]);
                 let v6 = self.announce(request, params, &[Family::V6]);
-                both(v4, v6).await
+                Box::pin(both(v4, v6)).await
             }
             RequestKind::Announce(params) => {
                 self.announce(request, params, families.in_order()).await
@@ -193,10 +195,12 @@ impl Inner {
             RequestKind::Scrape { info_hashes } => {
                 let families = families.in_order();
                 let reply = match request.url.parts() {
-                    Parts::Http { .. } => self.http.scrape(request, info_hashes, families).await,
+                    Parts::Http { .. } => {
+                        Box::pin(self.http.scrape(request, info_hashes, families)).await
+                    }
                     Parts::Udp(url) => {
                         let scrape = self.udp.scrape(request, url, info_hashes, families);
-                        scrape.await.map(|rows| ScrapeReply {
+                        Box::pin(scrape).await.map(|rows| ScrapeReply {
                             rows,
                             ..ScrapeReply::default()
                         })

@@ -164,7 +164,7 @@ impl UdpTransport {
         families: &[Family],
     ) -> Result<Answer, ClientError> {
         if let Some(proxy) = &request.proxy {
-            return self.ask_through(proxy, request, url, ask, what).await;
+            return Box::pin(self.ask_through(proxy, request, url, ask, what)).await;
         }
         let text = || request.url.as_str().to_owned();
         let timed_out = || ClientError::UdpTimeout { what, url: text() };
