@@ -6,8 +6,8 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tracker::client::{ClientConfig, ClientEngine};
 
-/// Threads for all requests of a process: they wait for the network nearly all the time.
-const WORKERS: usize = 2;
+/// Threads for all requests of a process: they wait for the network nearly all the time, and two of them wake each other.
+const WORKERS: usize = 1;
 
 /// Threads that wait for the system's name resolution.
 const MAX_BLOCKING: usize = 16;
