@@ -11,7 +11,9 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** A request over HTTP that JavaScript carries to the tracker, with an agent that only it can use. */
 export declare class NativeCarriedHttp {
-  constructor(request: NativeRequest)
+  static announce(target: NativeTarget, query: string): NativeCarriedHttp
+  /** Of torrents, of 40 digits each. */
+  static scrape(target: NativeTarget, infoHashes: Array<string>): NativeCarriedHttp
   /** What to get, one after the other; or why nothing can be asked. */
   urls(): Array<string> | NativeClientError
   /** Where a redirect leads, or why it is not followed. */
@@ -23,10 +25,12 @@ export declare class NativeCarriedHttp {
 /** The requests of one JavaScript thread; the engine below is the process's. */
 export declare class NativeClient {
   constructor(onResults: () => void)
-  /** Starts a request; its result comes under this number, once. */
-  submit(id: number, request: NativeRequest): void
-  /** Starts an announce. `fields` are what [`NativeTarget::announce`] reads. */
-  announce(id: number, target: NativeTarget, fields: Uint8Array, query: string): void
+  /** Starts an announce over HTTP, with this query; its result comes under this number, once. */
+  announceHttp(id: number, target: NativeTarget, query: string): void
+  /** The same over UDP. `fields` are what lib/client/fields.js lays out. */
+  announceUdp(id: number, target: NativeTarget, fields: Uint8Array): void
+  /** Starts a scrape of torrents, of 40 digits each. */
+  scrape(id: number, target: NativeTarget, infoHashes: Array<string>): void
   /** Ends a request after a grace time in milliseconds, if it is not done by then. */
   abort(id: number, graceMs: number): void
   /** Up to `most` results. When as many come, there may be more. */
@@ -108,7 +112,7 @@ export declare class NativeServer {
   peer(infoHash: string, key: string): NativePeer | null
 }
 
-/** The same, made once for many announces. */
+/** The same, made once for many requests. */
 export declare class NativeTarget {
   constructor(options: NativeTargetOptions)
 }
@@ -145,21 +149,6 @@ export declare function checkWebSocketMessage(message: string): NativeClientErro
 export interface NativeAddress {
   address: string
   family: string
-  port: number
-}
-
-/** An announce: the escaped query for HTTP, the rest for UDP. */
-export interface NativeAnnounce {
-  query: string
-  /** 20 bytes each. */
-  infoHash: Uint8Array
-  peerId: Uint8Array
-  downloaded: number
-  left?: number
-  uploaded: number
-  event: string
-  key: number
-  numwant: number
   port: number
 }
 
@@ -337,19 +326,6 @@ export interface NativeReply {
   offersTo?: Array<number>
   /** WebSocket: whether an answer is passed on. */
   passOn?: boolean
-}
-
-/** A request by itself. */
-export interface NativeRequest {
-  url: string
-  userAgent?: string
-  timeoutMs?: number
-  minIntervalMs?: number
-  families?: string
-  proxy?: string
-  announce?: NativeAnnounce
-  /** 40 digits each. */
-  scrape?: Array<string>
 }
 
 /** What a request came to: one of `error`, `announce`, `scrape`. */

@@ -28,15 +28,20 @@ let running = 0
 /**
  * Carries a request; resolves with what `NativeResult` describes, and never rejects.
  *
+ * @param {string | string[]} ask the query of an announce, or the info hashes of a scrape
+ * @param {object} target where it goes and how
  * @param {object} agents by protocol
  * @param {AbortSignal} signal ends it
  */
-exports.carry = async function carry (id, request, agents, signal) {
+exports.carry = async function carry (id, ask, target, agents, signal) {
   try {
-    const carried = new native.NativeCarriedHttp(request)
+    const { NativeCarriedHttp } = native
+    const carried = Array.isArray(ask)
+      ? NativeCarriedHttp.scrape(target.native, ask)
+      : NativeCarriedHttp.announce(target.native, ask)
     const bodies = []
     for (const url of checked(carried.urls())) {
-      bodies.push(await inTurn(() => get({ carried, request, agents, signal }, url)))
+      bodies.push(await inTurn(() => get({ carried, target, agents, signal }, url)))
     }
     return carried.reply(id, bodies)
   } catch (err) {
@@ -67,14 +72,14 @@ async function inTurn (work) {
 }
 
 async function get (context, url) {
-  const { request, signal } = context
+  const { target, signal } = context
   const controller = new AbortController()
   const abort = () => controller.abort()
   let timedOut = false
   const timer = setTimeout(() => {
     timedOut = true
     abort()
-  }, request.timeoutMs ?? DEFAULT_TIMEOUT)
+  }, target.timeoutMs ?? DEFAULT_TIMEOUT)
   if (signal.aborted) abort()
   else signal.addEventListener('abort', abort)
   try {
@@ -92,34 +97,34 @@ async function get (context, url) {
   }
 }
 
-async function hops ({ carried, request, agents }, url, signal) {
+async function hops ({ carried, target, agents }, url, signal) {
   const { redirects } = limits()
   for (let hop = 0; hop <= redirects; hop++) {
-    const { status, location, body } = await send(request, url, agents, signal)
-    if (status === 200) return read(body, request.url)
+    const { status, location, body } = await send(target, url, agents, signal)
+    if (status === 200) return read(body, target.url)
     body?.destroy?.()
     if (!REDIRECTS.has(status) || !location) {
       throw status === 407
-        ? failure(`proxy failed: the proxy refuses the user or password (407) (${request.url})`, 'ERR_TRACKER_PROXY')
-        : failure(`Non-200 response code ${status} from ${request.url}`, 'ERR_TRACKER_STATUS')
+        ? failure(`proxy failed: the proxy refuses the user or password (407) (${target.url})`, 'ERR_TRACKER_PROXY')
+        : failure(`Non-200 response code ${status} from ${target.url}`, 'ERR_TRACKER_STATUS')
     }
     url = checked(carried.redirect(url, location))
   }
-  throw failure(`too many or bad redirects (${request.url})`, 'ERR_TRACKER_REDIRECT')
+  throw failure(`too many or bad redirects (${target.url})`, 'ERR_TRACKER_REDIRECT')
 }
 
-async function send (request, url, agents, signal) {
+async function send (target, url, agents, signal) {
   const agent = agents[new URL(url).protocol]
   // After a redirect.
-  if (agent === undefined) throw failure(`proxy failed: no agent for ${new URL(url).protocol} (${request.url})`, 'ERR_TRACKER_PROXY')
-  const headers = { 'user-agent': request.userAgent ?? '' }
+  if (agent === undefined) throw failure(`proxy failed: no agent for ${new URL(url).protocol} (${target.url})`, 'ERR_TRACKER_PROXY')
+  const headers = { 'user-agent': target.userAgent ?? '' }
   try {
     return isDispatcher(agent)
       ? await byFetch(url, { dispatcher: agent, headers, signal, redirect: 'manual' })
       : await byAgent(url, { agent, headers: { ...headers, 'accept-encoding': 'gzip, deflate' }, signal })
   } catch (err) {
     const cause = causeOf(err)
-    throw failure(`proxy failed: ${cause.message} (${request.url})`, 'ERR_TRACKER_PROXY', cause)
+    throw failure(`proxy failed: ${cause.message} (${target.url})`, 'ERR_TRACKER_PROXY', cause)
   }
 }
 

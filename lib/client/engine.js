@@ -6,6 +6,7 @@ const { clientError } = require('../errors')
 const { hold } = require('../keep-alive')
 const native = require('../native')
 const { carry } = require('./carrier')
+const proxies = require('./proxies')
 const { tlsRoots } = require('./tls-roots')
 
 /** Results taken at a time: between two batches other work of the program gets its turn. */
@@ -15,10 +16,6 @@ const MAX_ID = 2 ** 32
 
 /** What is said for most requests, and told apart by nobody. */
 const NO_WARNINGS = Object.freeze([])
-
-/** An announce as `NativeClient.announce` reads it. */
-const fields = Buffer.alloc(75)
-const EVENTS = { started: 1, completed: 2, stopped: 3, paused: 4 }
 
 /** Targets of requests by what they are made of; dropped when there are too many. */
 const targets = new Map()
@@ -35,66 +32,83 @@ let rootsGiven = false
 let release = null
 
 /**
- * Starts a request; `owner._onResult(id, result, request, done)` is called once, with what `NativeResult`
- * describes; `result.error` is an `Error`. The process stays alive until then.
+ * Starts a request of a tracker, `owner`; `owner._onResult(id, isAnnounce, result, done)` is called once, with what
+ * `NativeResult` describes; `result.error` is an `Error`. The process stays alive until then.
  *
- * @param {object} route the way that it takes, by `proxies.route`; `request.proxy` is set already
- * @returns {number} for {@link abort}
+ * @param {string | Buffer | string[]} ask the query of an announce over HTTP, the fields of one over UDP, or the info
+ *   hashes of a scrape
+ * @returns {number} for {@link abort}; never 0
  */
-exports.submit = function submit (request, route, owner, done) {
-  // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
-  // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
-  const isDirect = route.agents === undefined && route.problem === undefined
-  if (isDirect) engine ??= new native.NativeClient(() => setImmediate(drain))
-  if (isDirect && !rootsGiven && request.url.startsWith('https:')) giveRoots()
-  do lastId = (lastId + 1) % MAX_ID
+exports.submit = function submit (owner, ask, done) {
+  const { announceUrl, client } = owner
+  client._useEngine()
+  do lastId = lastId % MAX_ID + 1
   while (pending.has(lastId))
   const id = lastId
   release ??= hold()
-  pending.set(id, { request, owner, done, triedWithRoots: rootsGiven, abortAt: undefined })
-  if (route.agents !== undefined) {
-    submitToAgents(id, request, route.agents)
-    return id
-  }
+  const entry = new Entry(owner, ask, done)
+  pending.set(id, entry)
+  const { proxy, agents, problem } = proxies.route(client._proxyOpts, announceUrl)
   try {
-    if (route.problem !== undefined) throw route.problem
-    send(id, request)
+    if (problem !== undefined) throw problem
+    const target = targetOf(announceUrl, client, proxy)
+    if (agents === undefined) send(id, entry, target)
+    else sendByAgents(id, ask, target, agents)
   } catch (err) {
     // Nothing was started, and the caller hears of it as of any other failure.
-    process.nextTick(finish, { id, error: { message: err.message, code: err === route.problem ? err.code : 'ERR_TRACKER_REQUEST' }, warnings: [] })
+    process.nextTick(finish, { id, error: { message: err.message, code: err === problem ? err.code : 'ERR_TRACKER_REQUEST' }, warnings: [] })
   }
   return id
 }
 
-/** Announces go in one piece: they are made in their thousands, and reading an object costs more than its announce. */
-function send (id, request) {
-  const { announce } = request
-  if (announce === undefined) return engine.submit(id, request)
-  fields.set(announce.infoHash, 0)
-  fields.set(announce.peerId, 20)
-  fields.writeDoubleLE(announce.downloaded, 40)
-  fields.writeDoubleLE(announce.uploaded, 48)
-  fields.writeDoubleLE(announce.left ?? NaN, 56)
-  fields.writeUInt32LE(announce.key, 64)
-  fields.writeInt32LE(announce.numwant, 68)
-  fields.writeUInt16LE(announce.port, 72)
-  fields[74] = EVENTS[announce.event] ?? 0
-  engine.announce(id, targetOf(request), fields, announce.query)
+/** A request under way. */
+class Entry {
+  constructor (owner, ask, done) {
+    this.owner = owner
+    this.ask = ask
+    this.done = done
+    /** Where it went, if it has to go again when there are certificates. */
+    this.again = null
+    this.abortAt = undefined
+  }
 }
 
-/** Where a request goes and how, as the engine keeps it: nearly always the same as that of the last one. */
-function targetOf ({ url, userAgent, timeoutMs, minIntervalMs, families, proxy }) {
+function send (id, entry, target) {
+  // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
+  // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
+  engine ??= new native.NativeClient(() => setImmediate(drain))
+  if (!rootsGiven) {
+    if (target.url.startsWith('https:')) giveRoots()
+    else if (target.url.startsWith('http:')) entry.again = target
+  }
+  const { ask } = entry
+  if (typeof ask === 'string') engine.announceHttp(id, target.native, ask)
+  else if (Array.isArray(ask)) engine.scrape(id, target.native, ask)
+  else engine.announceUdp(id, target.native, ask)
+}
+
+/** Where a request goes and how: nearly always the same as with the last one. */
+function targetOf (url, { _userAgent, _requestTimeout, _minInterval, _families }, proxy) {
   const last = lastTarget
-  if (last !== null && last.url === url && last.userAgent === userAgent && last.timeoutMs === timeoutMs &&
-    last.minIntervalMs === minIntervalMs && last.families === families && last.proxy === proxy) return last.target
-  const key = JSON.stringify([url, userAgent, timeoutMs, minIntervalMs, families, proxy])
+  if (last !== null && last.url === url && last.userAgent === _userAgent && last.timeoutMs === _requestTimeout &&
+    last.minIntervalMs === _minInterval && last.families === _families && last.proxy === proxy) return last
+  const key = JSON.stringify([url, _userAgent, _requestTimeout, _minInterval, _families, proxy])
   let target = targets.get(key)
   if (target === undefined) {
-    target = new native.NativeTarget({ url, userAgent, timeoutMs, minIntervalMs, families, proxy })
+    target = {
+      url,
+      userAgent: _userAgent,
+      timeoutMs: _requestTimeout,
+      minIntervalMs: _minInterval,
+      families: _families,
+      proxy,
+      native: null
+    }
+    target.native = new native.NativeTarget(target)
     if (targets.size >= MAX_TARGETS) targets.clear()
     targets.set(key, target)
   }
-  lastTarget = { url, userAgent, timeoutMs, minIntervalMs, families, proxy, target }
+  lastTarget = target
   return target
 }
 
@@ -118,13 +132,13 @@ exports.unuse = function unuse () {
   if (users === 0) engine?.release()
 }
 
-function submitToAgents (id, request, agents) {
+function sendByAgents (id, ask, target, agents) {
   const controller = new AbortController()
   let timer
   aborts.set(id, graceMs => {
     timer ??= setTimeout(() => controller.abort(), graceMs)
   })
-  carry(id, request, agents, controller.signal).then(result => {
+  carry(id, ask, target, agents, controller.signal).then(result => {
     aborts.delete(id)
     clearTimeout(timer)
     // A listener's error surfaces as in any emitter, and not as a rejection.
@@ -150,12 +164,12 @@ function finish (result) {
   const isPlain = Array.isArray(result)
   const id = isPlain ? result[0] : result.id
   const entry = pending.get(id)
-  const { request, owner, done } = entry
   // A redirect from http: to https: is the first that is heard of TLS.
-  if (!isPlain && result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && !entry.triedWithRoots) {
-    entry.triedWithRoots = true
+  if (!isPlain && result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && entry.again !== null) {
+    const target = entry.again
+    entry.again = null
     giveRoots()
-    send(id, request)
+    send(id, entry, target)
     // Its end was called for while it was on the way to the redirect.
     if (entry.abortAt !== undefined) engine.abort(id, Math.max(0, Math.ceil(entry.abortAt - performance.now())))
     return
@@ -165,7 +179,8 @@ function finish (result) {
     release()
     release = null
   }
-  owner._onResult(id, isPlain ? plainResult(result) : fullResult(result), request, done)
+  const { owner, ask, done } = entry
+  owner._onResult(id, !Array.isArray(ask), isPlain ? plainResult(result) : fullResult(result), done)
 }
 
 function plainResult ([, intervalMs, complete, incomplete, peers, raw, trackerId]) {

@@ -20,7 +20,7 @@ class HTTPTracker extends Tracker {
       : `${announceUrl.slice(0, match.index)}/scrape${announceUrl.slice(match.index + '/announce'.length)}`
   }
 
-  _announceRequest (opts) {
+  _announceAsk (opts) {
     const { client } = this
     const params = {
       ...opts,
@@ -32,7 +32,7 @@ class HTTPTracker extends Tracker {
     if (params.left !== 0 && !params.left) params.left = LEFT_UNKNOWN
     params.key ??= client._keyText
     if (this.#trackerId !== undefined) params.trackerid = this.#trackerId
-    return client._announceFields(opts, query(params))
+    return query(params)
   }
 
   _onAnnounce ({ raw, trackerId, peers }) {

@@ -5,7 +5,7 @@ const EventEmitter = require('node:events')
 
 const debug = require('../debug')('client')
 const { trackerError } = require('../errors')
-const { bytes, toHex } = require('../hex')
+const { toHex } = require('../hex')
 const engine = require('./engine')
 const HTTPTracker = require('./http-tracker')
 const {
@@ -38,8 +38,6 @@ class Client extends EventEmitter {
     const opts = clientOptions(args)
     checkOptions(opts)
 
-    this._peerIdBuffer = idBytes(opts.peerId)
-    this._infoHashBuffer = idBytes(opts.infoHash)
     this.peerId = typeof opts.peerId === 'string' ? opts.peerId : toHex(opts.peerId)
     this.infoHash = toHex(opts.infoHash)
     this.destroyed = false
@@ -54,7 +52,8 @@ class Client extends EventEmitter {
     this._families = opts.families
     this._proxyOpts = opts.proxyOpts
     // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
-    this._key = crypto.randomInt(2 ** 32)
+    // In a small integer: larger ones are an object each.
+    this._key = crypto.randomInt(2 ** 32) | 0
 
     // Of the signature up to version 7.
     this.torrentLength = opts.torrentLength
@@ -124,6 +123,22 @@ class Client extends EventEmitter {
 
   // Made when asked for: a program may have ten thousand clients.
 
+  get _peerIdBuffer () {
+    return Buffer.from(this.peerId, 'hex')
+  }
+
+  set _peerIdBuffer (value) {
+    own(this, '_peerIdBuffer', value)
+  }
+
+  get _infoHashBuffer () {
+    return Buffer.from(this.infoHash, 'hex')
+  }
+
+  set _infoHashBuffer (value) {
+    own(this, '_infoHashBuffer', value)
+  }
+
   get _peerIdBinary () {
     return this._peerIdBuffer.latin1Slice()
   }
@@ -141,7 +156,7 @@ class Client extends EventEmitter {
   }
 
   get _keyText () {
-    return this._key.toString(16).padStart(8, '0').toUpperCase()
+    return (this._key >>> 0).toString(16).padStart(8, '0').toUpperCase()
   }
 
   // Of versions 6 and 7.
@@ -181,22 +196,6 @@ class Client extends EventEmitter {
     if (this.#usesEngine) return
     this.#usesEngine = true
     engine.use()
-  }
-
-  /** An announce as the engine takes it: `query` is for HTTP, the rest is all that UDP can say. */
-  _announceFields (opts, query) {
-    return {
-      infoHash: this._infoHashBuffer,
-      peerId: this._peerIdBuffer,
-      downloaded: Number(opts.downloaded) || 0,
-      uploaded: Number(opts.uploaded) || 0,
-      left: byteCount(opts.left),
-      event: opts.event ?? '',
-      key: this._key,
-      numwant: int32(opts.numwant),
-      port: this._port,
-      query
-    }
   }
 
   _toInfoHash (value) {
@@ -302,21 +301,6 @@ function findTrackerClass (announceUrl) {
 function webrtcError (announceUrl, wrtc) {
   const hint = wrtc === false ? '' : ` (no WebRTC: ${webrtc.HINT})`
   return trackerError(`Unsupported tracker protocol: ${announceUrl}${hint}`, 'ERR_TRACKER_WEBRTC')
-}
-
-function idBytes (value) {
-  return typeof value === 'string' ? Buffer.from(value, 'hex') : Buffer.from(bytes(value))
-}
-
-// NaN is how a client without metadata has it; it means unknown.
-function byteCount (value) {
-  const number = Number(value ?? NaN)
-  return number >= 0 ? number : undefined
-}
-
-function int32 (value) {
-  const number = Math.trunc(Number(value))
-  return number >= 0 && number < 2 ** 31 ? number : -1
 }
 
 // Up to version 7 the class was a function, and some programs leave out `new`.

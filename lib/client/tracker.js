@@ -4,7 +4,6 @@ const EventEmitter = require('node:events')
 
 const { emitSafely } = require('../emit')
 const engine = require('./engine')
-const proxies = require('./proxies')
 
 /** A stop sent with the destroy has this long to arrive, in milliseconds. */
 const DESTROY_TIMEOUT = 1000
@@ -16,13 +15,14 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  * What a client has to do with one tracker: requests, the timer, and what comes of them. Each kind has a
  * `_debug` of its own namespace.
  */
-class Tracker extends EventEmitter {
-  /** Those under way. */
-  #requests = null
+class Tracker {
+  /** The number of the one request under way, of all but few trackers; 0 for none. */
+  #request = 0
+  /** The numbers of those begun meanwhile. */
+  #others = null
   #whenIdle = null
 
   constructor (client, announceUrl) {
-    super()
     this.client = client
     this.announceUrl = announceUrl
     this.interval = null
@@ -36,7 +36,8 @@ class Tracker extends EventEmitter {
    */
   announce (opts, done = noop) {
     if (this.destroyed) return
-    this.#request(this._announceRequest(opts), undefined, done)
+    if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, announce: opts })
+    this.#began(engine.submit(this, this._announceAsk(opts), done))
   }
 
   /**
@@ -47,7 +48,8 @@ class Tracker extends EventEmitter {
     if (this.destroyed) return
     const infoHashes = [].concat(opts.infoHash ?? [])
     const scrape = infoHashes.length > 0 ? infoHashes.map(this.client._toInfoHash) : [this.client.infoHash]
-    this.#request(undefined, scrape, done)
+    if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, scrape })
+    this.#began(engine.submit(this, scrape, done))
   }
 
   /**
@@ -69,40 +71,32 @@ class Tracker extends EventEmitter {
     if (this._debug.enabled) this._debug('destroy %o', this.announceUrl)
     clearInterval(this.interval)
     this.interval = null
-    if (this.#requests === null) return cb(null)
+    if (this.#request === 0) return cb(null)
     this.#whenIdle = cb
-    for (const id of this.#requests) engine.abort(id, DESTROY_TIMEOUT)
+    engine.abort(this.#request, DESTROY_TIMEOUT)
+    this.#others?.forEach(id => engine.abort(id, DESTROY_TIMEOUT))
   }
 
-  #request (announce, scrape, done) {
-    const { client } = this
-    client._useEngine()
-    const route = proxies.route(client._proxyOpts, this.announceUrl)
-    const request = {
-      url: this.announceUrl,
-      userAgent: client._userAgent,
-      timeoutMs: client._requestTimeout,
-      minIntervalMs: client._minInterval,
-      families: client._families,
-      proxy: route.proxy,
-      announce,
-      scrape
-    }
-    const id = engine.submit(request, route, this, done)
-    this.#requests ??= []
-    this.#requests.push(id)
-    if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, ...(scrape === undefined ? { announce } : { scrape }) })
+  #began (id) {
+    if (this.#request === 0) this.#request = id
+    else (this.#others ??= []).push(id)
+  }
+
+  #ended (id) {
+    const others = this.#others
+    if (this.#request === id) this.#request = others?.shift() ?? 0
+    else others.splice(others.indexOf(id), 1)
+    if (others?.length === 0) this.#others = null
   }
 
   /** By the engine, when a request is done. */
-  _onResult (id, result, request, done) {
-    if (this.#requests.length === 1) this.#requests = null
-    else this.#requests.splice(this.#requests.indexOf(id), 1)
-    if (!this.destroyed) this.#report(result, request, done)
-    if (this.#requests === null) this.#whenIdle?.(null)
+  _onResult (id, isAnnounce, result, done) {
+    this.#ended(id)
+    if (!this.destroyed) this.#report(result, isAnnounce, done)
+    if (this.#request === 0) this.#whenIdle?.(null)
   }
 
-  #report (result, request, done) {
+  #report (result, isAnnounce, done) {
     if (this._debug.enabled) this.#log(result)
     const { error } = result
     if (error !== undefined) {
@@ -114,7 +108,6 @@ class Tracker extends EventEmitter {
     // A listener may have destroyed the client.
     if (this.destroyed) return
     const { intervalMs } = result
-    const isAnnounce = request.announce !== undefined
     if (isAnnounce && intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
     if (error === undefined) {
       if (isAnnounce) this._onAnnounce(result.announce)
@@ -150,6 +143,10 @@ function announceRegularly (tracker) {
 }
 
 function noop () {}
+
+// An emitter, as programs expect it, whose constructor is not called: nearly no tracker is ever listened to, and
+// the methods do what is missing.
+Object.setPrototypeOf(Tracker.prototype, EventEmitter.prototype)
 
 Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
 

@@ -2,12 +2,13 @@
 
 const debug = require('../debug')
 const { emitSafely } = require('../emit')
+const { announceFields } = require('./fields')
 const Tracker = require('./tracker')
 
 /** A tracker over UDP (BEP 15). */
 class UDPTracker extends Tracker {
-  _announceRequest (opts) {
-    return this.client._announceFields(opts, '')
+  _announceAsk (opts) {
+    return announceFields(this.client, opts)
   }
 
   _onAnnounce ({ complete, incomplete, peers }) {

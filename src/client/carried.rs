@@ -11,7 +11,7 @@ use tracker::{
 use super::{
     invalid,
     reply::{NativeClientError, NativeResult},
-    request::NativeRequest,
+    request::NativeTarget,
 };
 
 /// What those who carry requests themselves may take in.
@@ -31,12 +31,20 @@ pub struct NativeCarriedHttp {
 
 #[napi]
 impl NativeCarriedHttp {
-    #[napi(constructor, catch_unwind)]
-    pub fn new(request: NativeRequest) -> Result<Self> {
-        let request = request.into_engine(None)?;
+    #[napi(factory, catch_unwind)]
+    pub fn announce(target: &NativeTarget, query: String) -> Self {
+        Self {
+            limits: target.limits(),
+            request: CarriedHttp::new(target.announce_http(query)),
+        }
+    }
+
+    /// Of torrents, of 40 digits each.
+    #[napi(factory, catch_unwind)]
+    pub fn scrape(target: &NativeTarget, info_hashes: Vec<String>) -> Result<Self> {
         Ok(Self {
-            limits: request.intervals,
-            request: CarriedHttp::new(request),
+            limits: target.limits(),
+            request: CarriedHttp::new(target.scrape(&info_hashes)?),
         })
     }
 

@@ -14,11 +14,7 @@ use napi::{Error, Result, Status, bindgen_prelude::Function};
 use napi_derive::napi;
 use tracker::client::{ClientError, RequestHandle, TlsRoots, TrackerReply, TrackerRequest};
 
-use self::{
-    reply::Taken,
-    request::{NativeRequest, NativeTarget},
-    shared::Shared,
-};
+use self::{reply::Taken, request::NativeTarget, shared::Shared};
 use crate::doorbell::{Doorbell, doorbell, ring};
 
 /// The requests of one JavaScript thread; the engine below is the process's.
@@ -64,25 +60,22 @@ impl NativeClient {
         })
     }
 
-    /// Starts a request; its result comes under this number, once.
+    /// Starts an announce over HTTP, with this query; its result comes under this number, once.
     #[napi(catch_unwind)]
-    pub fn submit(&self, id: u32, request: NativeRequest) -> Result<()> {
-        let tls_roots = self.state().tls_roots.clone();
-        self.start(id, request.into_engine(tls_roots)?)
+    pub fn announce_http(&self, id: u32, target: &NativeTarget, query: String) -> Result<()> {
+        self.start(id, target.announce_http(query))
     }
 
-    /// Starts an announce. `fields` are what [`NativeTarget::announce`] reads.
+    /// The same over UDP. `fields` are what lib/client/fields.js lays out.
     #[napi(catch_unwind)]
-    pub fn announce(
-        &self,
-        id: u32,
-        target: &NativeTarget,
-        fields: &[u8],
-        query: String,
-    ) -> Result<()> {
-        let mut request = target.announce(fields, query)?;
-        request.tls_roots.clone_from(&self.state().tls_roots);
-        self.start(id, request)
+    pub fn announce_udp(&self, id: u32, target: &NativeTarget, fields: &[u8]) -> Result<()> {
+        self.start(id, target.announce_udp(fields)?)
+    }
+
+    /// Starts a scrape of torrents, of 40 digits each.
+    #[napi(catch_unwind)]
+    pub fn scrape(&self, id: u32, target: &NativeTarget, info_hashes: Vec<String>) -> Result<()> {
+        self.start(id, target.scrape(&info_hashes)?)
     }
 
     /// Ends a request after a grace time in milliseconds, if it is not done by then.
@@ -123,8 +116,9 @@ impl NativeClient {
         self.state().shared = None;
     }
 
-    fn start(&self, id: u32, request: TrackerRequest) -> Result<()> {
+    fn start(&self, id: u32, mut request: TrackerRequest) -> Result<()> {
         let mut state = self.state();
+        request.tls_roots.clone_from(&state.tls_roots);
         let shared = match &state.shared {
             Some(shared) => Arc::clone(shared),
             None => Arc::clone(

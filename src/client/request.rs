@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use napi::{Result, bindgen_prelude::Uint8Array};
+use napi::Result;
 use napi_derive::napi;
 use tracker::{
     client::{
-        AnnounceParams, Families, Proxy, RequestKind, TlsRoots, TrackerRequest, TrackerUrl,
+        AnnounceParams, Families, Proxy, RequestKind, TrackerRequest, TrackerUrl,
         schedule::IntervalLimits,
     },
     types::{AnnounceEvent, InfoHash, PeerId},
@@ -25,155 +25,93 @@ pub struct NativeTargetOptions {
     pub proxy: Option<String>,
 }
 
-/// The same, made once for many announces.
+/// The same, made once for many requests.
 #[napi]
 pub struct NativeTarget {
     /// Asks for nothing yet.
     request: TrackerRequest,
 }
 
-/// A request by itself.
-#[napi(object)]
-pub struct NativeRequest {
-    pub url: String,
-    pub user_agent: Option<String>,
-    pub timeout_ms: Option<f64>,
-    pub min_interval_ms: Option<f64>,
-    pub families: Option<String>,
-    pub proxy: Option<String>,
-    pub announce: Option<NativeAnnounce>,
-    /// 40 digits each.
-    pub scrape: Option<Vec<String>>,
-}
-
-/// An announce: the escaped query for HTTP, the rest for UDP.
-#[napi(object)]
-pub struct NativeAnnounce {
-    pub query: String,
-    /// 20 bytes each.
-    pub info_hash: Uint8Array,
-    pub peer_id: Uint8Array,
-    pub downloaded: f64,
-    pub left: Option<f64>,
-    pub uploaded: f64,
-    pub event: String,
-    pub key: u32,
-    pub numwant: i32,
-    pub port: u16,
-}
-
 #[napi]
 impl NativeTarget {
     #[napi(constructor, catch_unwind)]
     pub fn new(options: NativeTargetOptions) -> Result<Self> {
+        let url = TrackerUrl::parse(&options.url).map_err(invalid)?;
         let nothing = RequestKind::Scrape {
             info_hashes: Vec::new(),
         };
-        let request = options.into_engine(nothing)?;
+        let mut request = TrackerRequest::new(url, nothing);
+        request.user_agent = options.user_agent;
+        if let Some(timeout) = options.timeout_ms.and_then(millis) {
+            request.timeout = timeout;
+        }
+        if let Some(min) = options.min_interval_ms.and_then(millis) {
+            request.intervals.min = min;
+        }
+        request.families = families(options.families.as_deref());
+        request.proxy = proxy(options.proxy.as_deref())?;
         Ok(Self { request })
     }
 
-    /// An announce, from the fields that lib/client/engine.js lays out.
-    pub(super) fn announce(&self, fields: &[u8], query: String) -> Result<TrackerRequest> {
-        let announce = announce_params(fields, query)
+    pub(super) const fn limits(&self) -> IntervalLimits {
+        self.request.intervals
+    }
+
+    pub(super) fn announce_http(&self, query: String) -> TrackerRequest {
+        self.announce(AnnounceParams::of_query(query))
+    }
+
+    /// An announce, from the fields that lib/client/fields.js lays out.
+    pub(super) fn announce_udp(&self, fields: &[u8]) -> Result<TrackerRequest> {
+        let announce = announce_params(fields)
             .ok_or_else(|| invalid("an announce whose fields are too short"))?;
+        Ok(self.announce(announce))
+    }
+
+    pub(super) fn scrape(&self, info_hashes: &[String]) -> Result<TrackerRequest> {
+        let info_hashes = info_hashes
+            .iter()
+            .map(|info_hash| info_hash.parse().map_err(invalid))
+            .collect::<Result<_>>()?;
+        Ok(self.request.with_kind(RequestKind::Scrape { info_hashes }))
+    }
+
+    fn announce(&self, announce: AnnounceParams) -> TrackerRequest {
         let kind = RequestKind::Announce(Box::new(announce));
-        Ok(self.request.with_kind(kind))
+        self.request.with_kind(kind)
     }
 }
 
-impl NativeTargetOptions {
-    fn into_engine(self, kind: RequestKind) -> Result<TrackerRequest> {
-        let url = TrackerUrl::parse(&self.url).map_err(invalid)?;
-        let mut request = TrackerRequest::new(url, kind);
-        request.user_agent = self.user_agent;
-        if let Some(timeout) = self.timeout_ms.and_then(millis) {
-            request.timeout = timeout;
-        }
-        if let Some(min) = self.min_interval_ms.and_then(millis) {
-            request.intervals = IntervalLimits {
-                min,
-                ..request.intervals
-            };
-        }
-        request.families = families(self.families.as_deref());
-        request.proxy = proxy(self.proxy.as_deref())?;
-        Ok(request)
-    }
-}
-
-impl NativeRequest {
-    pub(super) fn into_engine(self, tls_roots: Option<TlsRoots>) -> Result<TrackerRequest> {
-        let kind = match (self.announce, self.scrape) {
-            (Some(announce), _) => RequestKind::Announce(Box::new(announce.into_engine()?)),
-            (None, info_hashes) => RequestKind::Scrape {
-                info_hashes: info_hashes
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|info_hash| info_hash.parse().map_err(invalid))
-                    .collect::<Result<_>>()?,
-            },
-        };
-        let target = NativeTargetOptions {
-            url: self.url,
-            user_agent: self.user_agent,
-            timeout_ms: self.timeout_ms,
-            min_interval_ms: self.min_interval_ms,
-            families: self.families,
-            proxy: self.proxy,
-        };
-        let mut request = target.into_engine(kind)?;
-        request.tls_roots = tls_roots;
-        Ok(request)
-    }
-}
-
-impl NativeAnnounce {
-    fn into_engine(self) -> Result<AnnounceParams> {
-        let id = |bytes: &[u8]| <[u8; 20]>::try_from(bytes).map_err(invalid);
-        Ok(AnnounceParams {
-            query: self.query,
-            info_hash: InfoHash(id(&self.info_hash)?),
-            peer_id: PeerId(id(&self.peer_id)?),
-            downloaded: bytes(self.downloaded),
-            left: self.left.map(bytes),
-            uploaded: bytes(self.uploaded),
-            event: AnnounceEvent::from_name(self.event.as_bytes()).unwrap_or_default(),
-            key: self.key,
-            num_want: self.numwant,
-            port: self.port,
-        })
-    }
-}
-
-fn announce_params(fields: &[u8], query: String) -> Option<AnnounceParams> {
-    let (&info_hash, rest) = fields.split_first_chunk()?;
-    let (&peer_id, rest) = rest.split_first_chunk()?;
-    let (&downloaded, rest) = rest.split_first_chunk()?;
+fn announce_params(fields: &[u8]) -> Option<AnnounceParams> {
+    let (&downloaded, rest) = fields.split_first_chunk()?;
     let (&uploaded, rest) = rest.split_first_chunk()?;
     let (&left, rest) = rest.split_first_chunk()?;
     let (&key, rest) = rest.split_first_chunk()?;
     let (&num_want, rest) = rest.split_first_chunk()?;
     let (&port, rest) = rest.split_first_chunk()?;
-    let left = f64::from_le_bytes(left);
+    let (&event, rest) = rest.split_first_chunk()?;
+    let (&info_hash, rest) = rest.split_first_chunk()?;
+    let (&peer_id, _) = rest.split_first_chunk()?;
+    // Of a typed array: in the machine's own order.
+    let left = f64::from_ne_bytes(left);
     Some(AnnounceParams {
-        query,
+        query: String::new(),
         info_hash: InfoHash(info_hash),
         peer_id: PeerId(peer_id),
-        downloaded: bytes(f64::from_le_bytes(downloaded)),
+        downloaded: bytes(f64::from_ne_bytes(downloaded)),
         // NaN stands for unknown.
         left: (!left.is_nan()).then(|| bytes(left)),
-        uploaded: bytes(f64::from_le_bytes(uploaded)),
-        event: match rest.first()? {
+        uploaded: bytes(f64::from_ne_bytes(uploaded)),
+        event: match u32::from_ne_bytes(event) {
             1 => AnnounceEvent::Started,
             2 => AnnounceEvent::Completed,
             3 => AnnounceEvent::Stopped,
             4 => AnnounceEvent::Paused,
             _ => AnnounceEvent::Update,
         },
-        key: u32::from_le_bytes(key),
-        num_want: i32::from_le_bytes(num_want),
-        port: u16::from_le_bytes(port),
+        key: u32::from_ne_bytes(key),
+        num_want: i32::from_ne_bytes(num_want),
+        port: u16::try_from(u32::from_ne_bytes(port)).ok()?,
     })
 }
 

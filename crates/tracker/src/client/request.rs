@@ -99,6 +99,24 @@ pub struct AnnounceParams {
     pub port: u16,
 }
 
+impl AnnounceParams {
+    /// An announce that goes over HTTP alone.
+    pub fn of_query(query: String) -> Self {
+        Self {
+            query,
+            info_hash: InfoHash([0; 20]),
+            peer_id: PeerId([0; 20]),
+            downloaded: 0,
+            left: None,
+            uploaded: 0,
+            event: AnnounceEvent::default(),
+            key: 0,
+            num_want: -1,
+            port: 0,
+        }
+    }
+}
+
 /// Over which of a tracker's addresses a request is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Families {
