@@ -15,7 +15,7 @@ exports.toHex = function toHex (value) {
 
 /** A view of the bytes as a `Buffer`; nothing is copied. */
 function bytes (array) {
-  return Buffer.from(array.buffer, array.byteOffset, array.byteLength)
+  return Buffer.isBuffer(array) ? array : Buffer.from(array.buffer, array.byteOffset, array.byteLength)
 }
 
 exports.bytes = bytes

@@ -25,8 +25,8 @@ class HTTPTracker extends Tracker {
     const params = {
       ...opts,
       compact: opts.compact ?? 1,
-      info_hash: client._infoHashBuffer,
-      peer_id: client._peerIdBuffer,
+      info_hash: idBytes(infoHashBytes, client.infoHash),
+      peer_id: idBytes(peerIdBytes, client.peerId),
       port: client._port
     }
     if (params.left !== 0 && !params.left) params.left = LEFT_UNKNOWN
@@ -38,7 +38,11 @@ class HTTPTracker extends Tracker {
   _onAnnounce ({ raw, trackerId, peers }) {
     // If absent, the known one stays.
     if (trackerId !== undefined) this.#trackerId = trackerId
-    emitSafely(this.client, 'update', { ...raw, announce: this.announceUrl, infoHash: this.client.infoHash })
+    // Made for this answer, and nobody else's: a copy would take as long as the rest of this.
+    const update = raw ?? {}
+    update.announce = this.announceUrl
+    update.infoHash = this.client.infoHash
+    emitSafely(this.client, 'update', update)
     this._emitPeers(peers)
   }
 
@@ -77,7 +81,11 @@ function pair (key, value) {
 
 function escape (value) {
   switch (typeof value) {
-    case 'number': case 'bigint': case 'boolean': value = String(value); break
+    case 'number':
+      if (Number.isSafeInteger(value)) return String(value)
+      value = String(value)
+      break
+    case 'bigint': case 'boolean': value = String(value); break
     case 'string': break
     default: return ''
   }
@@ -86,15 +94,35 @@ function escape (value) {
 
 // Byte by byte: some trackers read nothing but `%XX` and the plainest characters.
 const PLAIN = /^[\w.-]*$/
-const ESCAPED = Array.from({ length: 256 }, (_, byte) => {
-  const character = String.fromCharCode(byte)
-  return PLAIN.test(character) ? character : `%${byte.toString(16).padStart(2, '0').toUpperCase()}`
-})
+const IS_PLAIN = Array.from({ length: 256 }, (_, byte) => PLAIN.test(String.fromCharCode(byte)))
+const PERCENT = 37
+const DIGITS = Buffer.from('0123456789ABCDEF')
+/** Enough for an id. */
+const room = Buffer.alloc(60)
 
 function escapeBytes (bytes) {
-  let text = ''
-  for (const byte of bytes) text += ESCAPED[byte]
-  return text
+  const text = 3 * bytes.length <= room.length ? room : Buffer.allocUnsafe(3 * bytes.length)
+  let length = 0
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]
+    if (IS_PLAIN[byte]) {
+      text[length++] = byte
+    } else {
+      text[length++] = PERCENT
+      text[length++] = DIGITS[byte >> 4]
+      text[length++] = DIGITS[byte & 15]
+    }
+  }
+  return text.latin1Slice(0, length)
+}
+
+const infoHashBytes = Buffer.alloc(20)
+const peerIdBytes = Buffer.alloc(20)
+
+/** The bytes of an id, in the place of the last one. */
+function idBytes (place, digits) {
+  const length = place.write(digits, 'hex')
+  return length === place.length ? place : place.subarray(0, length)
 }
 
 module.exports = HTTPTracker

@@ -156,7 +156,8 @@ class Client extends EventEmitter {
   }
 
   get _keyText () {
-    return (this._key >>> 0).toString(16).padStart(8, '0').toUpperCase()
+    keyBytes.writeInt32BE(this._key)
+    return keyBytes.hexSlice().toUpperCase()
   }
 
   // Of versions 6 and 7.
@@ -265,6 +266,8 @@ function once (fn) {
 function own (object, name, value) {
   Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
 }
+
+const keyBytes = Buffer.alloc(4)
 
 const DUMMY_PEER_ID = Buffer.from('01234567890123456789')
 const DUMMY_PORT = 6881

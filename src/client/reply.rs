@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use napi::{
     Env, Result, ValueType,
-    bindgen_prelude::{Array, Object, ToNapiValue, TypeName, Uint8Array},
+    bindgen_prelude::{Array, Object, ToNapiValue, TypeName, Uint8Array, Uint8ArraySlice},
     sys,
 };
 use napi_derive::napi;
@@ -255,8 +255,10 @@ impl ToNapiValue for Bencoded {
             // SAFETY: the environment is the one that we were called with.
             RawValue::Int(int) => unsafe { i64::to_napi_value(env, int) },
             RawValue::Bytes(bytes) => {
+                // A copy: to be told when JavaScript lets go of ours takes longer than to copy some hundred bytes.
+                let bytes = Uint8ArraySlice::copy_from(&Env::from_raw(env), bytes)?;
                 // SAFETY: as above.
-                unsafe { Uint8Array::to_napi_value(env, Uint8Array::from(bytes)) }
+                unsafe { Uint8ArraySlice::to_napi_value(env, bytes) }
             }
             RawValue::List(list) => {
                 let list: Vec<_> = list.into_iter().map(Self).collect();
