@@ -44,8 +44,8 @@ const GOALS = [
   goal('memory', 'memory of 2,000,000 peers in even swarms against aquatic_udp\'s', lessThan(1, 'aquatic_udp', 'memory')),
   goal('memory-skewed', 'memory of 2,000,000 peers in uneven swarms against aquatic_udp\'s',
     lessThan(1, 'aquatic_udp', 'memory')),
-  goal('latency', 'p99 of announces during expiry against without', lessThan(2, 'ours', 'p99', 'expiry')),
-  goal('latency', 'p99.9 of announces during expiry against without', lessThan(2, 'ours', 'p999', 'expiry')),
+  goal('latency', 'p99 of a second of announces during expiry against without', lessThan(2, 'ours', 'second99', 'expiry')),
+  goal('latency', 'p99.9 of a second of announces during expiry against without', lessThan(2, 'ours', 'second999', 'expiry')),
   goal('latency', 'p99 of announces during expiry against aquatic_udp\'s', lessThan(1, 'aquatic_udp', 'p99', 'expiry'))
 ]
 

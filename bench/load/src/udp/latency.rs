@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Announces of the `peers` in `torrents`, in a random order, over `sockets` sockets, `rate` a second:
-/// for `warm_up` seconds, then for `seconds` that are measured. All times that are printed are in µs.
+/// for `warm_up` seconds, then for `seconds` that are measured: as a whole, and each for itself, which shows
+/// what is at work all the time and what only now and then. All times that are printed are in µs.
 pub(crate) fn latency(settings: &Settings) -> io::Result<()> {
     let rate = settings.get("rate")?.max(1);
     let warm_up = rate * settings.get("warm_up")?;
@@ -38,7 +39,9 @@ pub(crate) fn latency(settings: &Settings) -> io::Result<()> {
         total: warm_up + rate * settings.get("seconds")?,
         sent: 0,
         answered: Answered::default(),
+        rate,
         latencies: Histogram::new(),
+        seconds: Vec::new(),
         late: Histogram::new(),
         peers: 0,
     };
@@ -81,7 +84,11 @@ struct Load {
     total: u64,
     sent: u64,
     answered: Answered,
+    /// Announces a second.
+    rate: u64,
     latencies: Histogram,
+    /// The same, by the second in which the announce was due.
+    seconds: Vec<Histogram>,
     /// How much later than they should the announces were sent.
     late: Histogram,
     /// In all answers that count.
@@ -145,9 +152,10 @@ impl Load {
         let (began, interval) = (self.began, self.interval);
         let mut time = None;
         let mut is_wrong = false;
-        let (sent, warm_up) = (self.sent, self.warm_up);
+        let (sent, warm_up, rate) = (self.sent, self.warm_up, self.rate);
         let (answered, latencies, peers) =
             (&mut self.answered, &mut self.latencies, &mut self.peers);
+        let seconds = &mut self.seconds;
         self.connections[socket]
             .0
             .receive(&mut self.batch, |id, answer| {
@@ -167,6 +175,11 @@ impl Load {
                 let now = *time.get_or_insert_with(Instant::now);
                 let sent = began + Duration::from_nanos(number * interval);
                 latencies.add(now - sent);
+                let second = ((number - warm_up) / rate) as usize;
+                if second >= seconds.len() {
+                    seconds.resize_with(second + 1, Histogram::new);
+                }
+                seconds[second].add(now - sent);
                 *peers += count;
             })?;
         if is_wrong {
@@ -184,15 +197,27 @@ impl Load {
             let duration = histogram.per_mille(share, lost);
             duration.map_or("null".to_owned(), micros)
         };
+        let of_seconds = |thousandths| {
+            let each = self.seconds.iter().map(|second| {
+                share(
+                    second,
+                    thousandths,
+                    self.rate.saturating_sub(second.total()),
+                )
+            });
+            each.collect::<Vec<_>>().join(",")
+        };
         println!(
             "{{\"at\":\"end\",\"sent\":{sent},\"answered\":{answered},\"lost\":{lost},\"peers\":{},\
-             \"p50\":{},\"p99\":{},\"p999\":{},\"max\":{},\
+             \"p50\":{},\"p99\":{},\"p999\":{},\"max\":{},\"p99s\":[{}],\"p999s\":[{}],\
              \"late50\":{},\"late99\":{},\"late999\":{},\"lateMax\":{}}}",
             self.peers,
             share(&self.latencies, 500, lost),
             share(&self.latencies, 990, lost),
             share(&self.latencies, 999, lost),
             micros(self.latencies.max()),
+            of_seconds(990),
+            of_seconds(999),
             share(&self.late, 500, 0),
             share(&self.late, 990, 0),
             share(&self.late, 999, 0),
