@@ -126,6 +126,19 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         }
     }
 
+    /// Likewise what its announce looks at and changes. What [`expect`](Self::expect) asked for should have
+    /// come by now.
+    pub(super) fn expect_row(&self, addr: A) {
+        let place = match &self.index {
+            Some(index) => index.likely(addr),
+            None => self.find(addr),
+        };
+        let Some(place) = place else { return };
+        prefetch(&self.addrs[place]);
+        prefetch(&self.metas[place]);
+        prefetch(&self.last[place]);
+    }
+
     /// Gives memory back if less than a quarter is in use.
     pub(super) fn shrink(&mut self) {
         let len = self.len();

@@ -169,6 +169,15 @@ impl Large {
         }
     }
 
+    /// Likewise what its announce looks at and changes.
+    pub(super) fn expect_row(&self, key: PeerKey) {
+        match (key, &self.v6) {
+            (PeerKey::V4(addr), _) => self.v4.expect_row(addr),
+            (PeerKey::V6(addr), Some(v6)) => v6.expect_row(addr),
+            _ => {}
+        }
+    }
+
     /// Adds a peer that is not there yet. It comes to lie at a random place if `rng` is given.
     pub(super) fn insert<A: Keyed>(
         &mut self,

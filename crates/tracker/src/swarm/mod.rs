@@ -28,6 +28,7 @@ mod index;
 mod inline;
 mod key;
 mod large;
+mod lookahead;
 mod lookup;
 mod newcomers;
 mod observers;

@@ -13,7 +13,6 @@ use super::{
     counters::Counters,
     eviction::Full,
     expiry::Round,
-    key::PeerKey,
     newcomers::Newcomers,
     observers::Observers,
     rank::{Bounds, Rank},
@@ -22,18 +21,12 @@ use super::{
     torrent::{Rules, Torrent},
     watch::Watch,
 };
-use crate::{
-    prefetch,
-    types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, Timestamp},
-};
+use crate::types::{AnnounceEvent, InfoHash, Timestamp};
 
 /// One of the tables that the torrents are spread over, on cache lines of its own.
 #[derive(Default)]
 #[repr(align(64))]
 pub(super) struct Part(Mutex<Table>);
-
-/// Most torrents that [`Store::prefetch`] fetches: a batch of packets.
-const MAX_PREFETCH: usize = 64;
 
 /// An announce makes room this often before it goes in regardless: another thread may take the room
 /// each time, and none must wait for ever.
@@ -252,43 +245,6 @@ impl Store {
         outcome(announce, swarm.stats(), effect)
     }
 
-    /// Has what announces by these peers will look at on its way into the cache, for up to 64 of them. A
-    /// large store is far larger than any cache, so an announce waits for memory again and again, each
-    /// time for what tells where to look next; announces that are known ahead wait at the same time.
-    pub fn prefetch(&self, announces: impl Iterator<Item = (InfoHash, PeerAddr)>) {
-        const NONE: (Located, PeerKey) =
-            (Located { part: 0, tag: 0 }, PeerKey::V4(PeerAddrV4([0; 6])));
-        if !prefetch::WORKS {
-            return;
-        }
-        let mut expected = [NONE; MAX_PREFETCH];
-        let mut count = 0;
-        for ((info_hash, addr), expected) in announces.zip(&mut expected) {
-            let located = self.locate(&info_hash);
-            *expected = (located, addr.into());
-            self.parts[located.part].look(|table| table.expect_index(located.tag));
-            count += 1;
-        }
-        let expected = &expected[..count];
-        for (at, _) in expected {
-            self.parts[at.part].look(|table| table.expect_torrent(at.tag));
-        }
-        for (at, _) in expected {
-            self.parts[at.part].look(|table| {
-                if let Some(torrent) = table.likely_torrent(at.tag) {
-                    torrent.expect_peers();
-                }
-            });
-        }
-        for (at, key) in expected {
-            self.parts[at.part].look(|table| {
-                if let Some(torrent) = table.likely_torrent(at.tag) {
-                    torrent.expect_peer(*key);
-                }
-            });
-        }
-    }
-
     /// Where a torrent is, if it is anywhere.
     pub(super) fn locate(&self, info_hash: &InfoHash) -> Located {
         let hash = self.hasher.hash_one(info_hash);
@@ -308,10 +264,8 @@ pub(super) struct Located {
 
 impl Part {
     /// Looks at the table, unless that would be a wait.
-    fn look(&self, look: impl FnOnce(&Table)) {
-        if let Ok(table) = self.0.try_lock() {
-            look(&table);
-        }
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Table) -> T) -> Option<T> {
+        self.0.try_lock().ok().map(|table| look(&table))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {

@@ -138,17 +138,19 @@ impl Table {
         self.index.expect(tag);
     }
 
-    /// Has a torrent on its way into the cache, if it is here. What [`expect_index`](Self::expect_index)
-    /// asked for should have come by now.
-    pub(super) fn expect_torrent(&self, tag: Tag) {
-        if let Some(entry) = self.likely(tag) {
-            prefetch(entry);
-        }
+    /// Has a torrent on its way into the cache, if it is here; where it most likely is. What
+    /// [`expect_index`](Self::expect_index) asked for should have come by now.
+    pub(super) fn expect_torrent(&self, tag: Tag) -> Option<Place> {
+        // Hashes are not compared, which would be a look at the torrent.
+        let place = self.index.places(tag).next()?;
+        prefetch(self.entry(place));
+        Some(Place(place))
     }
 
-    /// The torrent that most likely has this tag, for another look ahead.
-    pub(super) fn likely_torrent(&self, tag: Tag) -> Option<&Torrent> {
-        self.likely(tag).map(|entry| &entry.torrent)
+    /// What is at a place that was a torrent's a moment ago, for another look ahead.
+    pub(super) fn likely_torrent(&self, place: Place) -> Option<&Torrent> {
+        let entry = self.chunks.get(place.0 / CHUNK)?.get(place.0 % CHUNK);
+        entry.map(|entry| &entry.torrent)
     }
 
     /// Slots and places for torrents that are allocated.
@@ -156,11 +158,6 @@ impl Table {
     pub(super) fn capacity(&self) -> usize {
         let torrents: usize = self.chunks.iter().map(Vec::capacity).sum();
         self.index.capacity().max(torrents)
-    }
-
-    /// Hashes are not compared, which would be a look at the torrent.
-    fn likely(&self, tag: Tag) -> Option<&Entry> {
-        self.index.places(tag).next().map(|place| self.entry(place))
     }
 
     fn entry(&self, place: usize) -> &Entry {
@@ -250,7 +247,8 @@ mod tests {
             }
             for number in 0..=u8::MAX {
                 table.expect_index(tag_of(number));
-                table.expect_torrent(tag_of(number));
+                let likely = table.expect_torrent(tag_of(number));
+                prop_assert!(likely.is_none_or(|place| table.likely_torrent(place).is_some()));
                 let found = table.find(tag_of(number), &hash_of(number));
                 prop_assert_eq!(found.is_some(), set.contains(&number));
                 prop_assert!(found.is_none_or(|place| is_torrent(table.get(place), number)));

@@ -100,11 +100,13 @@ impl Torrent {
         }
     }
 
-    /// Has what is not in place on its way into the cache.
-    pub(super) fn expect_peers(&self) {
-        if let Peers::Large(large) = &self.peers {
-            prefetch(&**large);
-        }
+    /// Has what is not in place on its way into the cache; whether there is any.
+    pub(super) fn expect_peers(&self) -> bool {
+        let Peers::Large(large) = &self.peers else {
+            return false;
+        };
+        prefetch(&**large);
+        true
     }
 
     /// Likewise what a peer is found by. What [`expect_peers`](Self::expect_peers) asked for should have
@@ -112,6 +114,14 @@ impl Torrent {
     pub(super) fn expect_peer(&self, key: PeerKey) {
         if let Peers::Large(large) = &self.peers {
             large.expect(key);
+        }
+    }
+
+    /// Likewise what its announce looks at and changes. What [`expect_peer`](Self::expect_peer) asked for
+    /// should have come by now.
+    pub(super) fn expect_row(&self, key: PeerKey) {
+        if let Peers::Large(large) = &self.peers {
+            large.expect_row(key);
         }
     }
 
