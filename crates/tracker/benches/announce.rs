@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tracker::{
     protocol::udp::{self, Request},
+    swarm::Expected,
     types::{AnnounceEvent, PeerAddr},
 };
 
-use self::cases::udp::Endpoint;
+use self::cases::udp::{CARRIES, Endpoint};
 
 /// Datagrams that a UDP thread gets from the kernel at once, at most.
 const BATCH: usize = 64;
@@ -44,14 +45,17 @@ fn batches(c: &mut Criterion, name: &str, torrents: u32, peers: u16) {
                 for (packet, from) in &mut packets {
                     *from = Some(packet.aim(rng.u32(..torrents), rng.u16(..peers)));
                 }
+                let seed = rng.u64(..);
                 let batch = || {
-                    let packets = packets.iter();
-                    packets.filter_map(|(packet, from)| Some((&packet.0[..], (*from)?)))
+                    let seeds = (0..).map(|number| fastrand::Rng::with_seed(seed ^ number));
+                    let packets = packets.iter().zip(seeds);
+                    packets.filter_map(|((packet, from), rng)| Some((&packet.0[..], (*from)?, rng)))
                 };
                 if prefetched {
                     prefetch(&endpoint, batch());
                 }
-                for (packet, from) in batch() {
+                for (packet, from, rng) in batch() {
+                    endpoint.rng = rng;
                     endpoint.answer(packet, from);
                 }
             });
@@ -61,12 +65,17 @@ fn batches(c: &mut Criterion, name: &str, torrents: u32, peers: u16) {
 }
 
 /// As `server/udp.rs` does.
-fn prefetch<'a>(endpoint: &Endpoint, batch: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
-    let announces = batch.filter_map(|(packet, from)| match udp::parse_request(packet) {
-        Ok(Request::Announce(request)) => {
-            let addr = PeerAddr::new(from.ip(), request.port);
-            Some((request.info_hash, addr))
-        }
+fn prefetch<'a>(
+    endpoint: &Endpoint,
+    batch: impl Iterator<Item = (&'a [u8], SocketAddr, fastrand::Rng)>,
+) {
+    let announces = batch.filter_map(|(packet, from, rng)| match udp::parse_request(packet) {
+        Ok(Request::Announce(request)) => Some(Expected {
+            info_hash: request.info_hash,
+            addr: PeerAddr::new(from.ip(), request.port),
+            wanted: (endpoint.tracker).wanted(Some(request.num_want.into()), CARRIES),
+            rng,
+        }),
         _ => None,
     });
     endpoint.tracker.store().prefetch(announces);

@@ -6,12 +6,13 @@ use super::{
     context::Context,
     events::{Announced, Event, Failure, Inquiry, PeerName, Request, want},
     questions::Asker,
+    udp_seen::Seen,
 };
 use crate::{
     clock,
     net::udp::Handler,
     protocol::udp::{self, AnnounceRequest, AnnounceResponseHead, RequestError, ScrapeRequest},
-    swarm::{Announce, Outcome, PeerSink, Run},
+    swarm::{Announce, Expected, Outcome, PeerSink, Run},
     tracker::Carries,
     types::{PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp},
 };
@@ -60,6 +61,8 @@ pub(super) struct UdpHandler {
     uptime: Duration,
     /// Steps of housekeeping that the batch may take.
     steps: u128,
+    /// What is known of the batch before its packets are handled.
+    seen: Seen,
     /// The batch's events, queued once its answers are out.
     pub(super) events: Vec<Event>,
 }
@@ -72,6 +75,7 @@ impl UdpHandler {
             now: clock::timestamp(),
             uptime: clock::uptime(),
             steps: 0,
+            seen: Seen::new(0),
             events: Vec::new(),
         }
     }
@@ -139,7 +143,10 @@ impl UdpHandler {
     pub(super) fn allowed(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
         self.now = clock::timestamp();
         match udp::parse_request(packet) {
-            Ok(udp::Request::Announce(request)) => self.announce(&request, packet, from, reply),
+            Ok(udp::Request::Announce(request)) => {
+                let rng = self.rng.fork();
+                self.announce(&request, packet, from, rng, reply);
+            }
             Ok(udp::Request::Scrape(request)) => self.scrape(&request, reply),
             _ => {}
         }
@@ -150,6 +157,7 @@ impl UdpHandler {
         request: &AnnounceRequest<'_>,
         packet: &[u8],
         from: SocketAddr,
+        mut rng: fastrand::Rng,
         reply: &mut Vec<u8>,
     ) {
         let announce = Announce {
@@ -171,7 +179,7 @@ impl UdpHandler {
             numwant,
             carries(from.is_ipv4()),
             self.now,
-            &mut self.rng,
+            &mut rng,
             &mut sink,
         );
         if self.context.events.wants(want::announce(request.event)) {
@@ -235,20 +243,32 @@ impl Handler for UdpHandler {
     }
 
     fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+        self.seen = Seen::new(0);
         if self.context.events.wants(want::PACKETS) {
             return;
         }
-        let mut count = 0;
-        let packets = packets.inspect(|_| count += 1);
-        let announces = packets.filter_map(|(packet, from)| match udp::parse_request(packet) {
-            Ok(udp::Request::Announce(request)) => {
-                Some((request.info_hash, self.peer_addr(&request, from)))
-            }
-            _ => None,
+        let mut seen = Seen::new(self.rng.u64(..));
+        let announces = packets.filter_map(|(packet, from)| {
+            let Ok(udp::Request::Announce(request)) = udp::parse_request(packet) else {
+                seen.add(false);
+                return None;
+            };
+            let ids = &self.context.connection_ids;
+            let valid = ids.is_valid(request.connection_id, from.ip(), self.now);
+            let rng = seen.add(valid);
+            let numwant = Some(i64::from(request.num_want));
+            // For what is forged no memory is fetched.
+            valid.then(|| Expected {
+                info_hash: request.info_hash,
+                addr: self.peer_addr(&request, from),
+                wanted: (self.context.tracker).wanted(numwant, carries(from.is_ipv4())),
+                rng,
+            })
         });
         self.context.tracker.store().prefetch(announces);
+        self.seen = seen;
         // More wait behind these: what is due can be done in smaller doses.
-        if count >= BUSY_BATCH {
+        if self.seen.count() >= BUSY_BATCH {
             self.steps = 1;
         }
     }
@@ -258,6 +278,7 @@ impl Handler for UdpHandler {
             let packet = packet.into();
             return self.events.push(Event::Packet { packet, from });
         }
+        let seen = self.seen.next();
         let ids = &self.context.connection_ids;
         let valid = |id| ids.is_valid(id, from.ip(), self.now);
         match udp::parse_request(packet) {
@@ -265,11 +286,16 @@ impl Handler for UdpHandler {
                 let id = ids.issue(from.ip(), self.now);
                 udp::write_connect_response(reply, transaction_id, id);
             }
-            Ok(udp::Request::Announce(request)) if valid(request.connection_id) => {
+            Ok(udp::Request::Announce(request))
+                if seen
+                    .as_ref()
+                    .map_or_else(|| valid(request.connection_id), |seen| seen.valid) =>
+            {
                 if self.context.asks_about(&request.info_hash) {
                     return self.ask(&request, packet, from);
                 }
-                self.announce(&request, packet, from, reply);
+                let rng = seen.map_or_else(|| self.rng.fork(), |seen| seen.rng);
+                self.announce(&request, packet, from, rng, reply);
             }
             Ok(udp::Request::Scrape(request)) if valid(request.connection_id) => {
                 if self.context.events.wants(want::ASK_SCRAPE) {

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use ahash::RandomState;
 
 use super::slots::{Slots, Tag};
+use crate::prefetch::Lines;
 
 /// Above this a growing index would stop its swarm for milliseconds, so it becomes many.
 const SPLIT_ABOVE: usize = 8192;
@@ -74,14 +75,14 @@ impl Index {
         }
     }
 
-    /// Has what [`get`](Self::get) looks at first on its way into the cache.
-    pub(super) fn expect<A: Hash>(&self, addr: A) {
+    /// Names what [`get`](Self::get) looks at first.
+    pub(super) fn expect<A: Hash>(&self, addr: A, lines: &mut Lines) {
         let (table, tag) = self.locate(addr);
-        table.expect(tag);
+        table.expect(tag, lines);
     }
 
     /// The place that most likely is that of an address: found by its hash alone, so that there need be no look
-    /// at the list. What [`expect`](Self::expect) asked for should have come by now.
+    /// at the list. What [`expect`](Self::expect) named should have come by now.
     pub(super) fn likely<A: Hash>(&self, addr: A) -> Option<usize> {
         let (table, tag) = self.locate(addr);
         table.places(tag).next()

@@ -1,13 +1,13 @@
 //! What announces will look at, fetched ahead.
 
 use super::{
-    Store,
+    Store, Wanted, answer,
     key::PeerKey,
     store::Located,
     table::{Place, Table},
 };
 use crate::{
-    prefetch::{self, prefetch},
+    prefetch::{self, Lines, prefetch_lock},
     types::{InfoHash, PeerAddr, PeerAddrV4},
 };
 
@@ -15,76 +15,120 @@ use crate::{
 const MAX: usize = 64;
 
 /// An announce that will come.
-#[derive(Clone, Copy)]
-struct Expected {
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// The peer.
+    pub addr: PeerAddr,
+    /// What it will ask for.
+    pub wanted: Wanted,
+    /// The random numbers that it will be answered with, in the state in which it will get them.
+    pub rng: fastrand::Rng,
+}
+
+/// An announce that is looked at ahead.
+struct Ahead {
     at: Located,
     key: PeerKey,
+    wanted: Wanted,
+    draws: fastrand::Rng,
     /// Where its torrent most likely is.
-    place: Option<Place>,
+    place: Place,
 }
 
 impl Store {
     /// Has what announces by these peers will look at on its way into the cache, for up to 64 of them. A
     /// large store is far larger than any cache, so an announce waits for memory again and again, each
     /// time for what tells where to look next; announces that are known ahead wait at the same time.
-    pub fn prefetch(&self, announces: impl Iterator<Item = (InfoHash, PeerAddr)>) {
-        const NONE: Expected = Expected {
-            at: Located { part: 0, tag: 0 },
-            key: PeerKey::V4(PeerAddrV4([0; 6])),
-            place: None,
-        };
+    pub fn prefetch(&self, announces: impl Iterator<Item = Expected>) {
         if !prefetch::WORKS {
             return;
         }
-        let mut expected = [NONE; MAX];
+        let mut all = [const { Ahead::NONE }; MAX];
         let mut count = 0;
-        for ((info_hash, addr), expected) in announces.zip(&mut expected) {
-            expected.at = self.locate(&info_hash);
-            expected.key = addr.into();
+        for (expected, ahead) in announces.zip(&mut all) {
+            *ahead = Ahead {
+                at: self.locate(&expected.info_hash),
+                key: expected.addr.into(),
+                wanted: expected.wanted,
+                draws: draws(&mut { expected.rng }),
+                ..Ahead::NONE
+            };
             // The locks themselves: one that is not here yet holds up all that comes after it.
-            prefetch(&self.parts[expected.at.part]);
+            prefetch_lock(&self.parts[ahead.at.part]);
             count += 1;
         }
-        let expected = &mut expected[..count];
-        // Each round reads what the one before has asked for, and drops those that need no more.
-        let expected = self.look_ahead(expected, |table, peer| {
-            table.expect_index(peer.at.tag);
+        // Each round reads what the one before has had fetched, and leaves out those that need no more.
+        let mut lines = Lines::new();
+        let mut round = |more: fn(&Table, &mut Ahead, &mut Lines) -> bool| {
+            count = self.look_ahead(&mut all[..count], |table, ahead| {
+                more(table, ahead, &mut lines)
+            });
+            lines.fetch();
+        };
+        round(|table, ahead, lines| {
+            table.expect_index(ahead.at.tag, lines);
             true
         });
-        let expected = self.look_ahead(expected, |table, peer| {
-            peer.place = table.expect_torrent(peer.at.tag);
-            peer.place.is_some()
+        round(|table, ahead, lines| {
+            let place = table.expect_torrent(ahead.at.tag, lines);
+            place.map(|place| ahead.place = place).is_some()
         });
-        let expected = self.look_ahead(expected, |table, peer| {
-            let torrent = peer.place.and_then(|place| table.likely_torrent(place));
-            torrent.is_some_and(|torrent| torrent.expect_peers())
+        round(|table, ahead, lines| {
+            let torrent = table.likely_torrent(ahead.place);
+            torrent.is_some_and(|torrent| torrent.expect_peers(lines))
         });
-        let expected = self.look_ahead(expected, |table, peer| {
-            let torrent = peer.place.and_then(|place| table.likely_torrent(place));
-            torrent.inspect(|torrent| torrent.expect_peer(peer.key)).is_some()
+        round(|table, ahead, lines| {
+            let Some(torrent) = table.likely_torrent(ahead.place) else {
+                return false;
+            };
+            torrent.expect_peer(ahead.key, lines);
+            answer::expect_addrs(torrent, ahead.wanted, &mut ahead.draws, lines);
+            true
         });
-        self.look_ahead(expected, |table, peer| {
-            let torrent = peer.place.and_then(|place| table.likely_torrent(place));
-            torrent.inspect(|torrent| torrent.expect_row(peer.key)).is_some()
+        round(|table, ahead, lines| {
+            if let Some(torrent) = table.likely_torrent(ahead.place) {
+                torrent.expect_row(ahead.key, lines);
+            }
+            false
         });
     }
 
-    /// A round: has a look at the table of each that is not locked, and returns those for which there is more
-    /// to look at.
-    fn look_ahead<'a>(
+    /// Has a look at the table of each, unless it is locked. How many need another look: they are the first then.
+    fn look_ahead(
         &self,
-        expected: &'a mut [Expected],
-        more: impl Fn(&Table, &mut Expected) -> bool,
-    ) -> &'a mut [Expected] {
+        all: &mut [Ahead],
+        mut more: impl FnMut(&Table, &mut Ahead) -> bool,
+    ) -> usize {
         let mut kept = 0;
-        for index in 0..expected.len() {
-            let mut next = expected[index];
-            let part = &self.parts[next.at.part];
-            if part.look(|table| more(table, &mut next)) == Some(true) {
-                expected[kept] = next;
+        for index in 0..all.len() {
+            let ahead = &mut all[index];
+            if self.parts[ahead.at.part].look(|table| more(table, ahead)) == Some(true) {
+                all.swap(kept, index);
                 kept += 1;
             }
         }
-        &mut expected[..kept]
+        kept
     }
+}
+
+impl Ahead {
+    const NONE: Self = Self {
+        at: Located { part: 0, tag: 0 },
+        key: PeerKey::V4(PeerAddrV4([0; 6])),
+        wanted: Wanted {
+            v4: false,
+            v6: false,
+            count: 0,
+        },
+        draws: fastrand::Rng::with_seed(0),
+        place: Place::FIRST,
+    };
+}
+
+/// The random numbers that an announce is answered with: drawn apart from those that its swarm is changed with,
+/// so that they can be known before.
+pub(super) fn draws(rng: &mut fastrand::Rng) -> fastrand::Rng {
+    rng.fork()
 }

@@ -51,6 +51,7 @@ pub use census::CensusSnapshot;
 pub use config::SwarmConfig;
 pub use counters::StoreCounts;
 pub use expiry::Expired;
+pub use lookahead::Expected;
 pub use sink::{PeerMeta, PeerSink, Run, SocketSink};
 pub use store::Store;
 pub use watch::Evicted;

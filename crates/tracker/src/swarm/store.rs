@@ -13,6 +13,7 @@ use super::{
     counters::Counters,
     eviction::Full,
     expiry::Round,
+    lookahead,
     newcomers::Newcomers,
     observers::Observers,
     rank::{Bounds, Rank},
@@ -173,6 +174,7 @@ impl Store {
         limited: bool,
     ) -> Result<Outcome, Full> {
         let rules = self.rules(now);
+        let mut draws = lookahead::draws(rng);
         let Located { part, tag } = self.locate(&announce.info_hash);
         let mut table = self.parts[part].lock();
         if let Some(place) = table.find(tag, &announce.info_hash) {
@@ -184,7 +186,7 @@ impl Store {
                 return Err(Full::Peers);
             }
             let outcome = self.announce_to(swarm, part, announce, &rules, rng);
-            answer(swarm, &outcome, rng);
+            answer(swarm, &outcome, &mut draws);
             if swarm.is_worthless() {
                 self.counters.torrent_removed();
                 table.remove(place);
@@ -195,7 +197,7 @@ impl Store {
             drop(table);
             let outcome = outcome(announce, SwarmStats::default(), Effect::None);
             let none = Torrent::new(now, Observers::NONE);
-            answer(&none, &outcome, rng);
+            answer(&none, &outcome, &mut draws);
             return Ok(outcome);
         }
         if limited && self.torrents() >= self.config.max_torrents {
@@ -212,7 +214,7 @@ impl Store {
         let place = table.insert(tag, announce.info_hash, Torrent::new(now, observers));
         let swarm = table.get_mut(place);
         let outcome = self.announce_to(swarm, part, announce, &rules, rng);
-        answer(swarm, &outcome, rng);
+        answer(swarm, &outcome, &mut draws);
         Ok(outcome)
     }
 
@@ -242,7 +244,7 @@ impl Store {
         if effect == Effect::Joined || after.peers() < before.peers() {
             self.torrent_bounds.note(part, swarm.torrent_rank());
         }
-        outcome(announce, swarm.stats(), effect)
+        outcome(announce, swarm.stats_of(after), effect)
     }
 
     /// Where a torrent is, if it is anywhere.
