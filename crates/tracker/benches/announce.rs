@@ -45,17 +45,14 @@ fn batches(c: &mut Criterion, name: &str, torrents: u32, peers: u16) {
                 for (packet, from) in &mut packets {
                     *from = Some(packet.aim(rng.u32(..torrents), rng.u16(..peers)));
                 }
-                let seed = rng.u64(..);
                 let batch = || {
-                    let seeds = (0..).map(|number| fastrand::Rng::with_seed(seed ^ number));
-                    let packets = packets.iter().zip(seeds);
-                    packets.filter_map(|((packet, from), rng)| Some((&packet.0[..], (*from)?, rng)))
+                    let packets = packets.iter();
+                    packets.filter_map(|(packet, from)| Some((&packet.0[..], (*from)?)))
                 };
                 if prefetched {
                     prefetch(&endpoint, batch());
                 }
-                for (packet, from, rng) in batch() {
-                    endpoint.rng = rng;
+                for (packet, from) in batch() {
                     endpoint.answer(packet, from);
                 }
             });
@@ -65,20 +62,16 @@ fn batches(c: &mut Criterion, name: &str, torrents: u32, peers: u16) {
 }
 
 /// As `server/udp.rs` does.
-fn prefetch<'a>(
-    endpoint: &Endpoint,
-    batch: impl Iterator<Item = (&'a [u8], SocketAddr, fastrand::Rng)>,
-) {
-    let announces = batch.filter_map(|(packet, from, rng)| match udp::parse_request(packet) {
+fn prefetch<'a>(endpoint: &Endpoint, batch: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+    let announces = batch.filter_map(|(packet, from)| match udp::parse_request(packet) {
         Ok(Request::Announce(request)) => Some(Expected {
             info_hash: request.info_hash,
             addr: PeerAddr::new(from.ip(), request.port),
             wanted: (endpoint.tracker).wanted(Some(request.num_want.into()), CARRIES),
-            rng,
         }),
         _ => None,
     });
-    endpoint.tracker.store().prefetch(announces);
+    endpoint.tracker.store().prefetch(announces, &endpoint.rng);
 }
 
 criterion_group!(benches, announce);

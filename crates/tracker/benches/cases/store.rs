@@ -71,10 +71,14 @@ fn prefetch() -> Operation {
                 v6: false,
                 count: 30,
             },
-            rng: fastrand::Rng::with_seed(4),
         })
         .collect();
-    Box::new(move || tracker.store().prefetch(black_box(&batch).iter().cloned()))
+    let rng = fastrand::Rng::with_seed(4);
+    Box::new(move || {
+        tracker
+            .store()
+            .prefetch(black_box(&batch).iter().copied(), &rng);
+    })
 }
 
 fn scrape() -> Operation {

@@ -75,7 +75,7 @@ impl UdpHandler {
             now: clock::timestamp(),
             uptime: clock::uptime(),
             steps: 0,
-            seen: Seen::new(0),
+            seen: Seen::default(),
             events: Vec::new(),
         }
     }
@@ -143,10 +143,7 @@ impl UdpHandler {
     pub(super) fn allowed(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
         self.now = clock::timestamp();
         match udp::parse_request(packet) {
-            Ok(udp::Request::Announce(request)) => {
-                let rng = self.rng.fork();
-                self.announce(&request, packet, from, rng, reply);
-            }
+            Ok(udp::Request::Announce(request)) => self.announce(&request, packet, from, reply),
             Ok(udp::Request::Scrape(request)) => self.scrape(&request, reply),
             _ => {}
         }
@@ -157,7 +154,6 @@ impl UdpHandler {
         request: &AnnounceRequest<'_>,
         packet: &[u8],
         from: SocketAddr,
-        mut rng: fastrand::Rng,
         reply: &mut Vec<u8>,
     ) {
         let announce = Announce {
@@ -179,7 +175,7 @@ impl UdpHandler {
             numwant,
             carries(from.is_ipv4()),
             self.now,
-            &mut rng,
+            &mut self.rng,
             &mut sink,
         );
         if self.context.events.wants(want::announce(request.event)) {
@@ -243,11 +239,11 @@ impl Handler for UdpHandler {
     }
 
     fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
-        self.seen = Seen::new(0);
+        self.seen = Seen::default();
         if self.context.events.wants(want::PACKETS) {
             return;
         }
-        let mut seen = Seen::new(self.rng.u64(..));
+        let mut seen = Seen::default();
         let announces = packets.filter_map(|(packet, from)| {
             let Ok(udp::Request::Announce(request)) = udp::parse_request(packet) else {
                 seen.add(false);
@@ -255,17 +251,16 @@ impl Handler for UdpHandler {
             };
             let ids = &self.context.connection_ids;
             let valid = ids.is_valid(request.connection_id, from.ip(), self.now);
-            let rng = seen.add(valid);
+            seen.add(valid);
             let numwant = Some(i64::from(request.num_want));
             // For what is forged no memory is fetched.
             valid.then(|| Expected {
                 info_hash: request.info_hash,
                 addr: self.peer_addr(&request, from),
                 wanted: (self.context.tracker).wanted(numwant, carries(from.is_ipv4())),
-                rng,
             })
         });
-        self.context.tracker.store().prefetch(announces);
+        self.context.tracker.store().prefetch(announces, &self.rng);
         self.seen = seen;
         // More wait behind these: what is due can be done in smaller doses.
         if self.seen.count() >= BUSY_BATCH {
@@ -287,15 +282,12 @@ impl Handler for UdpHandler {
                 udp::write_connect_response(reply, transaction_id, id);
             }
             Ok(udp::Request::Announce(request))
-                if seen
-                    .as_ref()
-                    .map_or_else(|| valid(request.connection_id), |seen| seen.valid) =>
+                if seen.unwrap_or_else(|| valid(request.connection_id)) =>
             {
                 if self.context.asks_about(&request.info_hash) {
                     return self.ask(&request, packet, from);
                 }
-                let rng = seen.map_or_else(|| self.rng.fork(), |seen| seen.rng);
-                self.announce(&request, packet, from, rng, reply);
+                self.announce(&request, packet, from, reply);
             }
             Ok(udp::Request::Scrape(request)) if valid(request.connection_id) => {
                 if self.context.events.wants(want::ASK_SCRAPE) {

@@ -15,7 +15,7 @@ use crate::{
 const MAX: usize = 64;
 
 /// An announce that will come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Expected {
     /// The torrent.
     pub info_hash: InfoHash,
@@ -23,8 +23,6 @@ pub struct Expected {
     pub addr: PeerAddr,
     /// What it will ask for.
     pub wanted: Wanted,
-    /// The random numbers that it will be answered with, in the state in which it will get them.
-    pub rng: fastrand::Rng,
 }
 
 /// An announce that is looked at ahead.
@@ -41,10 +39,14 @@ impl Store {
     /// Has what announces by these peers will look at on its way into the cache, for up to 64 of them. A
     /// large store is far larger than any cache, so an announce waits for memory again and again, each
     /// time for what tells where to look next; announces that are known ahead wait at the same time.
-    pub fn prefetch(&self, announces: impl Iterator<Item = Expected>) {
+    ///
+    /// `rng` is what the first of them will be given. All are taken, whether there is something to be done or
+    /// not.
+    pub fn prefetch(&self, announces: impl Iterator<Item = Expected>, rng: &fastrand::Rng) {
         if !prefetch::WORKS {
-            return;
+            return announces.for_each(drop);
         }
+        let mut rng = rng.clone();
         let mut all = [const { Ahead::NONE }; MAX];
         let mut count = 0;
         for (expected, ahead) in announces.zip(&mut all) {
@@ -52,7 +54,7 @@ impl Store {
                 at: self.locate(&expected.info_hash),
                 key: expected.addr.into(),
                 wanted: expected.wanted,
-                draws: draws(&mut { expected.rng }),
+                draws: Draws::new(&mut rng).answer,
                 ..Ahead::NONE
             };
             // The locks themselves: one that is not here yet holds up all that comes after it.
@@ -127,8 +129,19 @@ impl Ahead {
     };
 }
 
-/// The random numbers that an announce is answered with: drawn apart from those that its swarm is changed with,
-/// so that they can be known before.
-pub(super) fn draws(rng: &mut fastrand::Rng) -> fastrand::Rng {
-    rng.fork()
+/// The random numbers of an announce.
+pub(super) struct Draws {
+    /// What its swarm is changed with.
+    pub(super) change: fastrand::Rng,
+    /// What it is answered with.
+    pub(super) answer: fastrand::Rng,
+}
+
+impl Draws {
+    /// Takes one number, however many the announce draws: those of the announces after it are then known before.
+    pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
+        let mut change = rng.fork();
+        let answer = change.fork();
+        Self { change, answer }
+    }
 }

@@ -13,7 +13,7 @@ use super::{
     counters::Counters,
     eviction::Full,
     expiry::Round,
-    lookahead,
+    lookahead::Draws,
     newcomers::Newcomers,
     observers::Observers,
     rank::{Bounds, Rank},
@@ -174,7 +174,10 @@ impl Store {
         limited: bool,
     ) -> Result<Outcome, Full> {
         let rules = self.rules(now);
-        let mut draws = lookahead::draws(rng);
+        let Draws {
+            mut change,
+            answer: mut draws,
+        } = Draws::new(rng);
         let Located { part, tag } = self.locate(&announce.info_hash);
         let mut table = self.parts[part].lock();
         if let Some(place) = table.find(tag, &announce.info_hash) {
@@ -185,7 +188,7 @@ impl Store {
             {
                 return Err(Full::Peers);
             }
-            let outcome = self.announce_to(swarm, part, announce, &rules, rng);
+            let outcome = self.announce_to(swarm, part, announce, &rules, &mut change);
             answer(swarm, &outcome, &mut draws);
             if swarm.is_worthless() {
                 self.counters.torrent_removed();
@@ -213,7 +216,7 @@ impl Store {
         let observers = self.observers_of(&announce.info_hash);
         let place = table.insert(tag, announce.info_hash, Torrent::new(now, observers));
         let swarm = table.get_mut(place);
-        let outcome = self.announce_to(swarm, part, announce, &rules, rng);
+        let outcome = self.announce_to(swarm, part, announce, &rules, &mut change);
         answer(swarm, &outcome, &mut draws);
         Ok(outcome)
     }
