@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tracker::{
     protocol::udp::{self, Request},
+    swarm::Expected,
     types::{AnnounceEvent, PeerAddr},
 };
 
-use self::cases::udp::Endpoint;
+use self::cases::udp::{CARRIES, Endpoint};
 
 /// Datagrams that a UDP thread gets from the kernel at once, at most.
 const BATCH: usize = 64;
@@ -63,13 +64,14 @@ fn batches(c: &mut Criterion, name: &str, torrents: u32, peers: u16) {
 /// As `server/udp.rs` does.
 fn prefetch<'a>(endpoint: &Endpoint, batch: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
     let announces = batch.filter_map(|(packet, from)| match udp::parse_request(packet) {
-        Ok(Request::Announce(request)) => {
-            let addr = PeerAddr::new(from.ip(), request.port);
-            Some((request.info_hash, addr))
-        }
+        Ok(Request::Announce(request)) => Some(Expected {
+            info_hash: request.info_hash,
+            addr: PeerAddr::new(from.ip(), request.port),
+            wanted: (endpoint.tracker).wanted(Some(request.num_want.into()), CARRIES),
+        }),
         _ => None,
     });
-    endpoint.tracker.store().prefetch(announces);
+    endpoint.tracker.store().prefetch(announces, &endpoint.rng);
 }
 
 criterion_group!(benches, announce);

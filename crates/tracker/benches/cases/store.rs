@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use tracker::{
-    swarm::{Outcome, PeerSink, Run, Wanted},
+    swarm::{Expected, Outcome, PeerSink, Run, Wanted},
     types::{AnnounceEvent, PeerAddrV4, PeerAddrV6},
 };
 
@@ -63,9 +63,22 @@ fn prefetch() -> Operation {
     let tracker = world::tracker_with(1000, 2);
     let batch: Vec<_> = (0..64)
         .map(|number| world::announce(number * 13, 1, AnnounceEvent::Update))
-        .map(|announce| (announce.info_hash, announce.addr))
+        .map(|announce| Expected {
+            info_hash: announce.info_hash,
+            addr: announce.addr,
+            wanted: Wanted {
+                v4: true,
+                v6: false,
+                count: 30,
+            },
+        })
         .collect();
-    Box::new(move || tracker.store().prefetch(black_box(&batch).iter().copied()))
+    let rng = fastrand::Rng::with_seed(4);
+    Box::new(move || {
+        tracker
+            .store()
+            .prefetch(black_box(&batch).iter().copied(), &rng);
+    })
 }
 
 fn scrape() -> Operation {

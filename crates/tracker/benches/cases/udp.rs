@@ -56,7 +56,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-const CARRIES: Carries = Carries {
+pub(crate) const CARRIES: Carries = Carries {
     v4: true,
     v6: false,
     most: 242,
@@ -67,7 +67,7 @@ const NUM_WANT: i32 = 30;
 pub(crate) struct Endpoint {
     pub(crate) tracker: Tracker,
     ids: ConnectionIds,
-    rng: fastrand::Rng,
+    pub(crate) rng: fastrand::Rng,
     reply: Vec<u8>,
 }
 

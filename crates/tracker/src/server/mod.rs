@@ -12,6 +12,7 @@ mod proxy;
 mod questions;
 mod running;
 mod udp;
+mod udp_seen;
 mod websocket;
 
 pub use context::ServerOptions;

@@ -6,12 +6,13 @@ use super::{
     context::Context,
     events::{Announced, Event, Failure, Inquiry, PeerName, Request, want},
     questions::Asker,
+    udp_seen::Seen,
 };
 use crate::{
     clock,
     net::udp::Handler,
     protocol::udp::{self, AnnounceRequest, AnnounceResponseHead, RequestError, ScrapeRequest},
-    swarm::{Announce, Outcome, PeerSink, Run},
+    swarm::{Announce, Expected, Outcome, PeerSink, Run},
     tracker::Carries,
     types::{PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp},
 };
@@ -30,6 +31,13 @@ pub(super) const fn carries(v4: bool) -> Carries {
         v6: !v4,
         most: if v4 { MAX_PEERS_V4 } else { MAX_PEERS_V6 },
     }
+}
+
+/// Bytes of the longest answer over IPv4: an announce's, or a scrape's.
+pub(super) fn longest_answer_v4(max_numwant: usize) -> usize {
+    let announce = 20 + 6 * max_numwant.min(MAX_PEERS_V4);
+    let scrape = 8 + 12 * udp::MAX_SCRAPE_HASHES;
+    announce.max(scrape)
 }
 
 /// Steps of housekeeping that a batch takes for each millisecond since the last one, beside the first: no
@@ -53,6 +61,8 @@ pub(super) struct UdpHandler {
     uptime: Duration,
     /// Steps of housekeeping that the batch may take.
     steps: u128,
+    /// What is known of the batch before its packets are handled.
+    seen: Seen,
     /// The batch's events, queued once its answers are out.
     pub(super) events: Vec<Event>,
 }
@@ -65,6 +75,7 @@ impl UdpHandler {
             now: clock::timestamp(),
             uptime: clock::uptime(),
             steps: 0,
+            seen: Seen::default(),
             events: Vec::new(),
         }
     }
@@ -228,20 +239,31 @@ impl Handler for UdpHandler {
     }
 
     fn batch<'a>(&mut self, packets: impl Iterator<Item = (&'a [u8], SocketAddr)>) {
+        self.seen = Seen::default();
         if self.context.events.wants(want::PACKETS) {
             return;
         }
-        let mut count = 0;
-        let packets = packets.inspect(|_| count += 1);
-        let announces = packets.filter_map(|(packet, from)| match udp::parse_request(packet) {
-            Ok(udp::Request::Announce(request)) => {
-                Some((request.info_hash, self.peer_addr(&request, from)))
-            }
-            _ => None,
+        let mut seen = Seen::default();
+        let announces = packets.filter_map(|(packet, from)| {
+            let Ok(udp::Request::Announce(request)) = udp::parse_request(packet) else {
+                seen.add(false);
+                return None;
+            };
+            let ids = &self.context.connection_ids;
+            let valid = ids.is_valid(request.connection_id, from.ip(), self.now);
+            seen.add(valid);
+            let numwant = Some(i64::from(request.num_want));
+            // For what is forged no memory is fetched.
+            valid.then(|| Expected {
+                info_hash: request.info_hash,
+                addr: self.peer_addr(&request, from),
+                wanted: (self.context.tracker).wanted(numwant, carries(from.is_ipv4())),
+            })
         });
-        self.context.tracker.store().prefetch(announces);
+        self.context.tracker.store().prefetch(announces, &self.rng);
+        self.seen = seen;
         // More wait behind these: what is due can be done in smaller doses.
-        if count >= BUSY_BATCH {
+        if self.seen.count() >= BUSY_BATCH {
             self.steps = 1;
         }
     }
@@ -251,6 +273,7 @@ impl Handler for UdpHandler {
             let packet = packet.into();
             return self.events.push(Event::Packet { packet, from });
         }
+        let seen = self.seen.next();
         let ids = &self.context.connection_ids;
         let valid = |id| ids.is_valid(id, from.ip(), self.now);
         match udp::parse_request(packet) {
@@ -258,7 +281,9 @@ impl Handler for UdpHandler {
                 let id = ids.issue(from.ip(), self.now);
                 udp::write_connect_response(reply, transaction_id, id);
             }
-            Ok(udp::Request::Announce(request)) if valid(request.connection_id) => {
+            Ok(udp::Request::Announce(request))
+                if seen.unwrap_or_else(|| valid(request.connection_id)) =>
+            {
                 if self.context.asks_about(&request.info_hash) {
                     return self.ask(&request, packet, from);
                 }

@@ -1,7 +1,7 @@
 //! What an announce is answered with: peers of its swarm that it can reach.
 
 use super::{Outcome, PeerSink, Run, SocketSink, Wanted, heap::Rows, select, torrent::Torrent};
-use crate::types::PeerId;
+use crate::{prefetch::Lines, types::PeerId};
 
 /// Peers of the announcer's own peer id that an answer over a WebSocket makes up for. A client that
 /// reconnects has one or two. Whoever joins under the id of another can join under any id as well, and
@@ -21,6 +21,20 @@ pub(super) fn with_addrs(
     sink.begin(outcome, from_v4, from_v6);
     each_run(v4, from_v4, rng, |run| sink.v4(run));
     each_run(v6, from_v6, rng, |run| sink.v6(run));
+}
+
+/// Names the addresses that [`with_addrs`] will copy, to be fetched: those that it will draw with the same random
+/// numbers, if nobody joins or leaves before.
+pub(super) fn expect_addrs(
+    swarm: &Torrent,
+    wanted: Wanted,
+    rng: &mut fastrand::Rng,
+    lines: &mut Lines,
+) {
+    let (v4, v6) = (swarm.v4(), swarm.v6());
+    let (from_v4, from_v6) = select::share(wanted, v4.len(), v6.len(), rng);
+    each_run(v4, from_v4, rng, |run| lines.add(run.addrs));
+    each_run(v6, from_v6, rng, |run| lines.add(run.addrs));
 }
 
 /// Hands WebSocket peers to the sink, none of them called `announcer`: that is who asks, or a socket of

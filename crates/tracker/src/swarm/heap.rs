@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use super::{PeerMeta, index::Index};
-use crate::{prefetch::prefetch, types::Timestamp};
+use crate::{prefetch::Lines, types::Timestamp};
 
 /// A linear search over this many compact addresses touches a few cache lines and beats a hash.
 const INDEX_ABOVE: usize = 32;
@@ -118,12 +118,25 @@ impl<A: Copy + Eq + Hash> Heap<A> {
         }
     }
 
-    /// Has what [`find`](Self::find) looks at first on its way into the cache, if that is not far.
-    pub(super) fn expect(&self, addr: A) {
+    /// Names what [`find`](Self::find) looks at first, to be fetched.
+    pub(super) fn expect(&self, addr: A, lines: &mut Lines) {
         match &self.index {
-            Some(index) => index.expect(addr),
-            None => prefetch(self.addrs.as_slice()),
+            Some(index) => index.expect(addr, lines),
+            None => lines.add(self.addrs.as_slice()),
         }
+    }
+
+    /// Likewise what its announce looks at and changes. What [`expect`](Self::expect) named should have come
+    /// by now.
+    pub(super) fn expect_row(&self, addr: A, lines: &mut Lines) {
+        let place = match &self.index {
+            Some(index) => index.likely(addr),
+            None => self.find(addr),
+        };
+        let Some(place) = place else { return };
+        lines.add(&self.addrs[place]);
+        lines.add(&self.metas[place]);
+        lines.add(&self.last[place]);
     }
 
     /// Gives memory back if less than a quarter is in use.

@@ -3,7 +3,7 @@
 //! A slot is 8 bytes, whatever is indexed, so that a look-up touches one line of the cache, which can be
 //! asked for ahead, and growth looks at nothing but the slots.
 
-use crate::prefetch::prefetch;
+use crate::prefetch::Lines;
 
 /// Slots of the smallest index.
 const MIN_SLOTS: usize = 8;
@@ -90,10 +90,10 @@ impl Slots {
         }
     }
 
-    /// Has the slots of a tag on their way into the cache.
-    pub(super) fn expect(&self, tag: Tag) {
+    /// Names the slots of a tag.
+    pub(super) fn expect(&self, tag: Tag, lines: &mut Lines) {
         if let Some(home) = self.slots.get(self.home(tag)) {
-            prefetch(home);
+            lines.add(home);
         }
     }
 

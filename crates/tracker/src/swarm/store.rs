@@ -13,7 +13,7 @@ use super::{
     counters::Counters,
     eviction::Full,
     expiry::Round,
-    key::PeerKey,
+    lookahead::Draws,
     newcomers::Newcomers,
     observers::Observers,
     rank::{Bounds, Rank},
@@ -22,18 +22,12 @@ use super::{
     torrent::{Rules, Torrent},
     watch::Watch,
 };
-use crate::{
-    prefetch,
-    types::{AnnounceEvent, InfoHash, PeerAddr, PeerAddrV4, Timestamp},
-};
+use crate::types::{AnnounceEvent, InfoHash, Timestamp};
 
 /// One of the tables that the torrents are spread over, on cache lines of its own.
 #[derive(Default)]
 #[repr(align(64))]
 pub(super) struct Part(Mutex<Table>);
-
-/// Most torrents that [`Store::prefetch`] fetches: a batch of packets.
-const MAX_PREFETCH: usize = 64;
 
 /// An announce makes room this often before it goes in regardless: another thread may take the room
 /// each time, and none must wait for ever.
@@ -180,6 +174,10 @@ impl Store {
         limited: bool,
     ) -> Result<Outcome, Full> {
         let rules = self.rules(now);
+        let Draws {
+            mut change,
+            answer: mut draws,
+        } = Draws::new(rng);
         let Located { part, tag } = self.locate(&announce.info_hash);
         let mut table = self.parts[part].lock();
         if let Some(place) = table.find(tag, &announce.info_hash) {
@@ -190,8 +188,8 @@ impl Store {
             {
                 return Err(Full::Peers);
             }
-            let outcome = self.announce_to(swarm, part, announce, &rules, rng);
-            answer(swarm, &outcome, rng);
+            let outcome = self.announce_to(swarm, part, announce, &rules, &mut change);
+            answer(swarm, &outcome, &mut draws);
             if swarm.is_worthless() {
                 self.counters.torrent_removed();
                 table.remove(place);
@@ -202,7 +200,7 @@ impl Store {
             drop(table);
             let outcome = outcome(announce, SwarmStats::default(), Effect::None);
             let none = Torrent::new(now, Observers::NONE);
-            answer(&none, &outcome, rng);
+            answer(&none, &outcome, &mut draws);
             return Ok(outcome);
         }
         if limited && self.torrents() >= self.config.max_torrents {
@@ -218,8 +216,8 @@ impl Store {
         let observers = self.observers_of(&announce.info_hash);
         let place = table.insert(tag, announce.info_hash, Torrent::new(now, observers));
         let swarm = table.get_mut(place);
-        let outcome = self.announce_to(swarm, part, announce, &rules, rng);
-        answer(swarm, &outcome, rng);
+        let outcome = self.announce_to(swarm, part, announce, &rules, &mut change);
+        answer(swarm, &outcome, &mut draws);
         Ok(outcome)
     }
 
@@ -249,44 +247,7 @@ impl Store {
         if effect == Effect::Joined || after.peers() < before.peers() {
             self.torrent_bounds.note(part, swarm.torrent_rank());
         }
-        outcome(announce, swarm.stats(), effect)
-    }
-
-    /// Has what announces by these peers will look at on its way into the cache, for up to 64 of them. A
-    /// large store is far larger than any cache, so an announce waits for memory again and again, each
-    /// time for what tells where to look next; announces that are known ahead wait at the same time.
-    pub fn prefetch(&self, announces: impl Iterator<Item = (InfoHash, PeerAddr)>) {
-        const NONE: (Located, PeerKey) =
-            (Located { part: 0, tag: 0 }, PeerKey::V4(PeerAddrV4([0; 6])));
-        if !prefetch::WORKS {
-            return;
-        }
-        let mut expected = [NONE; MAX_PREFETCH];
-        let mut count = 0;
-        for ((info_hash, addr), expected) in announces.zip(&mut expected) {
-            let located = self.locate(&info_hash);
-            *expected = (located, addr.into());
-            self.parts[located.part].look(|table| table.expect_index(located.tag));
-            count += 1;
-        }
-        let expected = &expected[..count];
-        for (at, _) in expected {
-            self.parts[at.part].look(|table| table.expect_torrent(at.tag));
-        }
-        for (at, _) in expected {
-            self.parts[at.part].look(|table| {
-                if let Some(torrent) = table.likely_torrent(at.tag) {
-                    torrent.expect_peers();
-                }
-            });
-        }
-        for (at, key) in expected {
-            self.parts[at.part].look(|table| {
-                if let Some(torrent) = table.likely_torrent(at.tag) {
-                    torrent.expect_peer(*key);
-                }
-            });
-        }
+        outcome(announce, swarm.stats_of(after), effect)
     }
 
     /// Where a torrent is, if it is anywhere.
@@ -308,10 +269,8 @@ pub(super) struct Located {
 
 impl Part {
     /// Looks at the table, unless that would be a wait.
-    fn look(&self, look: impl FnOnce(&Table)) {
-        if let Ok(table) = self.0.try_lock() {
-            look(&table);
-        }
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Table) -> T) -> Option<T> {
+        self.0.try_lock().ok().map(|table| look(&table))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {

@@ -10,10 +10,14 @@ use super::{
     slots::{Slots, Tag},
     torrent::Torrent,
 };
-use crate::{prefetch::prefetch, types::InfoHash};
+use crate::{prefetch::Lines, types::InfoHash};
 
 /// Torrents in a full chunk. Growth moves no torrent, and wastes at most a chunk.
 const CHUNK: usize = 64;
+
+/// So many chunks are looked for ahead: those of a store of a million torrents. Of more, it would cost more than
+/// it gains to have the whole list fetched for one of them.
+const FEW_CHUNKS: usize = 10;
 
 /// The torrents behind one lock. A torrent keeps its [`Place`] until one is removed.
 #[derive(Default)]
@@ -23,6 +27,8 @@ pub(super) struct Table {
     chunks: Vec<Vec<Entry>>,
 }
 
+/// What every announce looks at comes first, on one line of the cache or two.
+#[repr(C)]
 struct Entry {
     info_hash: InfoHash,
     /// Kept, since removal moves a torrent: its slot is found without a look at the hash function.
@@ -33,6 +39,10 @@ struct Entry {
 /// Where a torrent is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place(usize);
+
+impl Place {
+    pub(super) const FIRST: Self = Self(0);
+}
 
 impl Table {
     pub(super) fn find(&self, tag: Tag, info_hash: &InfoHash) -> Option<Place> {
@@ -133,22 +143,26 @@ impl Table {
         self.chunks.shrink_to(self.chunks.len() * 2);
     }
 
-    /// Has what [`find`](Self::find) looks at first on its way into the cache.
-    pub(super) fn expect_index(&self, tag: Tag) {
-        self.index.expect(tag);
+    /// Names what [`find`](Self::find) looks at first, to be fetched.
+    pub(super) fn expect_index(&self, tag: Tag, lines: &mut Lines) {
+        self.index.expect(tag, lines);
+        let few = self.chunks.len().min(FEW_CHUNKS);
+        lines.add(&self.chunks[..few]);
     }
 
-    /// Has a torrent on its way into the cache, if it is here. What [`expect_index`](Self::expect_index)
-    /// asked for should have come by now.
-    pub(super) fn expect_torrent(&self, tag: Tag) {
-        if let Some(entry) = self.likely(tag) {
-            prefetch(entry);
-        }
+    /// Names a torrent, to be fetched, if it is here; where it most likely is. What
+    /// [`expect_index`](Self::expect_index) named should have come by now.
+    pub(super) fn expect_torrent(&self, tag: Tag, lines: &mut Lines) -> Option<Place> {
+        // Hashes are not compared, which would be a look at the torrent.
+        let place = self.index.places(tag).next()?;
+        lines.add(self.entry(place));
+        Some(Place(place))
     }
 
-    /// The torrent that most likely has this tag, for another look ahead.
-    pub(super) fn likely_torrent(&self, tag: Tag) -> Option<&Torrent> {
-        self.likely(tag).map(|entry| &entry.torrent)
+    /// What is at a place that was a torrent's a moment ago, for another look ahead.
+    pub(super) fn likely_torrent(&self, place: Place) -> Option<&Torrent> {
+        let entry = self.chunks.get(place.0 / CHUNK)?.get(place.0 % CHUNK);
+        entry.map(|entry| &entry.torrent)
     }
 
     /// Slots and places for torrents that are allocated.
@@ -156,11 +170,6 @@ impl Table {
     pub(super) fn capacity(&self) -> usize {
         let torrents: usize = self.chunks.iter().map(Vec::capacity).sum();
         self.index.capacity().max(torrents)
-    }
-
-    /// Hashes are not compared, which would be a look at the torrent.
-    fn likely(&self, tag: Tag) -> Option<&Entry> {
-        self.index.places(tag).next().map(|place| self.entry(place))
     }
 
     fn entry(&self, place: usize) -> &Entry {
@@ -249,8 +258,11 @@ mod tests {
                 prop_assert_eq!(table.iter().count(), set.len());
             }
             for number in 0..=u8::MAX {
-                table.expect_index(tag_of(number));
-                table.expect_torrent(tag_of(number));
+                let mut lines = Lines::new();
+                table.expect_index(tag_of(number), &mut lines);
+                let likely = table.expect_torrent(tag_of(number), &mut lines);
+                lines.fetch();
+                prop_assert!(likely.is_none_or(|place| table.likely_torrent(place).is_some()));
                 let found = table.find(tag_of(number), &hash_of(number));
                 prop_assert_eq!(found.is_some(), set.contains(&number));
                 prop_assert!(found.is_none_or(|place| is_torrent(table.get(place), number)));

@@ -15,11 +15,13 @@ use super::{
     rank::Rank,
 };
 use crate::{
-    prefetch::prefetch,
+    prefetch::Lines,
     types::{AnnounceEvent, PeerAddrV4, PeerAddrV6, Timestamp},
 };
 
-/// The peers of a torrent and its download count.
+/// The peers of a torrent and its download count. What small and large swarms have in common comes first, see
+/// [`Table`](super::table::Table).
+#[repr(C)]
 pub(super) struct Torrent {
     downloaded: u32,
     /// Who wants to hear of what happens to its peers.
@@ -100,18 +102,28 @@ impl Torrent {
         }
     }
 
-    /// Has what is not in place on its way into the cache.
-    pub(super) fn expect_peers(&self) {
+    /// Names what is not in place, to be fetched; whether there is any.
+    pub(super) fn expect_peers(&self, lines: &mut Lines) -> bool {
+        let Peers::Large(large) = &self.peers else {
+            return false;
+        };
+        lines.add(&**large);
+        true
+    }
+
+    /// Likewise what a peer is found by. What [`expect_peers`](Self::expect_peers) named should have
+    /// come by now.
+    pub(super) fn expect_peer(&self, key: PeerKey, lines: &mut Lines) {
         if let Peers::Large(large) = &self.peers {
-            prefetch(&**large);
+            large.expect(key, lines);
         }
     }
 
-    /// Likewise what a peer is found by. What [`expect_peers`](Self::expect_peers) asked for should have
-    /// come by now.
-    pub(super) fn expect_peer(&self, key: PeerKey) {
+    /// Likewise what its announce looks at and changes. What [`expect_peer`](Self::expect_peer) named
+    /// should have come by now.
+    pub(super) fn expect_row(&self, key: PeerKey, lines: &mut Lines) {
         if let Peers::Large(large) = &self.peers {
-            large.expect(key);
+            large.expect_row(key, lines);
         }
     }
 
@@ -123,7 +135,11 @@ impl Torrent {
     }
 
     pub(super) fn stats(&self) -> SwarmStats {
-        let tally = self.tally();
+        self.stats_of(self.tally())
+    }
+
+    /// The same for who has counted already.
+    pub(super) const fn stats_of(&self, tally: Tally) -> SwarmStats {
         SwarmStats {
             complete: tally.seeders as u32,
             incomplete: (tally.peers() - tally.seeders) as u32,

@@ -77,12 +77,17 @@ impl Tracker {
         rng: &mut fastrand::Rng,
         sink: &mut impl PeerSink,
     ) -> Outcome {
-        let wanted = Wanted {
+        let wanted = self.wanted(numwant, carries);
+        self.store.announce(announce, wanted, now, rng, sink)
+    }
+
+    /// What an announce is answered with at most. `numwant` is as in [`announce`](Self::announce).
+    pub fn wanted(&self, numwant: Option<i64>, carries: Carries) -> Wanted {
+        Wanted {
             v4: carries.v4,
             v6: carries.v6,
             count: self.peers_wanted(numwant).min(carries.most),
-        };
-        self.store.announce(announce, wanted, now, rng, sink)
+        }
     }
 
     /// The numbers of one torrent; zeros if it is not known.
@@ -114,6 +119,9 @@ impl Tracker {
     /// One small step of dropping silent peers, if one is due; whether more are. Called by every
     /// thread between its batches, so that there is never a pause in which announces wait.
     pub fn housekeep(&self, uptime: Duration) -> bool {
+        if !self.pace.is_due(uptime) {
+            return false;
+        }
         let now = Timestamp::from_uptime(uptime);
         // Counted by who has the turn: two threads at it would use each other's steps up.
         self.store

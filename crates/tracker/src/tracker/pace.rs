@@ -28,10 +28,21 @@ impl Pace {
         }
     }
 
+    /// Whether [`take`](Self::take) may have something to do. Changes nothing, so the threads that ask
+    /// after each batch do not take a line of the cache from each other.
+    pub(super) fn is_due(&self, uptime: Duration) -> bool {
+        let taken = self.taken.load(Ordering::Relaxed);
+        taken == 0 || taken < self.due(uptime)
+    }
+
+    fn due(&self, uptime: Duration) -> u64 {
+        let millis = uptime.as_millis() as u64;
+        millis.saturating_mul(self.steps) / (self.secs * MILLIS)
+    }
+
     /// Takes a step if one is due.
     pub(super) fn take(&self, uptime: Duration) -> bool {
-        let millis = uptime.as_millis() as u64;
-        let due = millis.saturating_mul(self.steps) / (self.secs * MILLIS);
+        let due = self.due(uptime);
         let taken = self.taken.load(Ordering::Relaxed);
         if taken == 0 {
             // The first look: a store that has just been made has nothing to drop, and a whole round of steps
@@ -78,6 +89,7 @@ mod tests {
         steps_until(&pace, 10);
         for millis in 10_001..=10_100 {
             let at = Duration::from_millis(millis);
+            assert_eq!(pace.is_due(at), millis % 10 == 0, "{millis}");
             assert_eq!(pace.take(at), millis % 10 == 0, "{millis}");
             assert!(!pace.take(at));
         }
