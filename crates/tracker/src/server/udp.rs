@@ -269,11 +269,12 @@ impl Handler for UdpHandler {
     }
 
     fn packet(&mut self, packet: &[u8], from: SocketAddr, reply: &mut Vec<u8>) {
+        // Before anything else: what was seen of this packet must never be taken for the next one's.
+        let seen = self.seen.next();
         if self.context.events.wants(want::PACKETS) {
             let packet = packet.into();
             return self.events.push(Event::Packet { packet, from });
         }
-        let seen = self.seen.next();
         let ids = &self.context.connection_ids;
         let valid = |id| ids.is_valid(id, from.ip(), self.now);
         match udp::parse_request(packet) {
