@@ -12,7 +12,7 @@ const { tlsRoots } = require('./tls-roots')
 /** Results taken at a time: between two batches other work of the program gets its turn. */
 const RESULTS_PER_TURN = 512
 
-const MAX_ID = 2 ** 32
+const MAX_ID = 2 ** 32 - 1
 
 /** What is said for most requests, and told apart by nobody. */
 const NO_WARNINGS = Object.freeze([])
@@ -41,6 +41,8 @@ let release = null
  */
 exports.submit = function submit (owner, ask, done) {
   const { announceUrl, client } = owner
+  // Before anything is begun: it throws if a program has broken its options since.
+  const { proxy, agents, problem } = proxies.route(client._proxyOpts, announceUrl)
   client._useEngine()
   do lastId = lastId % MAX_ID + 1
   while (pending.has(lastId))
@@ -48,7 +50,6 @@ exports.submit = function submit (owner, ask, done) {
   release ??= hold()
   const entry = new Entry(owner, ask, done)
   pending.set(id, entry)
-  const { proxy, agents, problem } = proxies.route(client._proxyOpts, announceUrl)
   try {
     if (problem !== undefined) throw problem
     const target = targetOf(announceUrl, client, proxy)
@@ -79,7 +80,8 @@ function send (id, entry, target) {
   engine ??= new native.NativeClient(() => setImmediate(drain))
   if (!rootsGiven) {
     if (target.url.startsWith('https:')) giveRoots()
-    else if (target.url.startsWith('http:')) entry.again = target
+    // Over HTTP, however the URL is spelled; what UDP asks is gone by then, and never needs certificates.
+    else if (!Buffer.isBuffer(entry.ask)) entry.again = target
   }
   const { ask } = entry
   if (typeof ask === 'string') engine.announceHttp(id, target.native, ask)

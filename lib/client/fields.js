@@ -41,5 +41,5 @@ function int32 (value) {
 
 function writeId (digits, at) {
   // A program may have put anything in the property: nobody else's id is left in its place.
-  if (fields.hexWrite(digits, at, 20) !== 20) fields.fill(0, at, at + 20)
+  if (fields.hexWrite(String(digits), at, 20) !== 20) fields.fill(0, at, at + 20)
 }

@@ -121,7 +121,7 @@ const peerIdBytes = Buffer.alloc(20)
 
 /** The bytes of an id, in the place of the last one. */
 function idBytes (place, digits) {
-  const length = place.write(digits, 'hex')
+  const length = place.write(String(digits), 'hex')
   return length === place.length ? place : place.subarray(0, length)
 }
 
