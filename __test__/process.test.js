@@ -233,3 +233,41 @@ test('the main thread goes on after its workers', async t => {
   const [err] = await callback(cb => server.close(cb))
   assert.ok(!err)
 })
+
+test('a request whose proxy has become none since is not begun, and the process can end', async t => {
+  const child = spawnNode(t, `
+    const assert = require('assert')
+    const proxyOpts = { socksProxy: { proxy: { host: '127.0.0.1', port: 1 } } }
+    const Client = require(process.argv[1])
+    const client = new Client({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 1, announce: 'udp://127.0.0.1:1', proxyOpts })
+    proxyOpts.socksProxy.proxy.port = 0
+    assert.throws(() => client.start(), { code: 'ERR_TRACKER_INVALID_OPTION' })
+    console.log('thrown')
+  `)
+  const { code, stdout, stderr } = await child.ended
+  assert.deepStrictEqual([code, stdout, stderr], [0, 'thrown\n', ''])
+})
+
+test('a tracker over TLS gets the certificates of Node however its URL is spelled', async t => {
+  const codes = ['https', 'HTTPS'].map(async scheme => {
+    // A process each: whoever is first gives them to the engine for all.
+    const child = spawnNode(t, `
+      const net = require('net')
+      const server = net.createServer(socket => socket.destroy()).listen(0, '127.0.0.1', () => {
+        const announce = '${scheme}://127.0.0.1:' + server.address().port + '/announce'
+        const client = new (require(process.argv[1]))({ infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 1, announce })
+        client.on('warning', err => {
+          console.log(err.code)
+          client.destroy()
+          server.close()
+        })
+        client.start()
+      })
+    `)
+    return (await child.ended).stdout
+  })
+  const [usual, capitals] = await Promise.all(codes)
+  assert.notStrictEqual(usual, 'ERR_TRACKER_TLS_ROOTS\n')
+  assert.match(usual, /^ERR_TRACKER_\w+\n$/)
+  assert.strictEqual(capitals, usual)
+})
