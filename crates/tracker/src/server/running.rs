@@ -18,7 +18,7 @@ use super::{
     events::{EventQueue, Failure},
     http::HttpThread,
     listeners::{HandOver, Listeners},
-    udp::{UdpHandler, longest_answer_v4},
+    udp::UdpHandler,
 };
 use crate::net::{BindError, FamilyAddrs, PortSockets, bind_tcp, bind_udp, udp};
 
@@ -183,11 +183,6 @@ impl Server {
             }
             for socket in [&sockets.v4, &sockets.v6].into_iter().flatten() {
                 udp::set_buffer_sizes(socket, receive, send);
-            }
-            if let Some(socket) = &sockets.v4
-                && longest_answer_v4(context.tracker.config().max_numwant) <= udp::MAX_UNCUT
-            {
-                udp::never_cut(socket);
             }
             let stop = udp::Stop::new(options.portable).map_err(|source| StartError::System {
                 what: "eventfd",

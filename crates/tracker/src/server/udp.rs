@@ -33,13 +33,6 @@ pub(super) const fn carries(v4: bool) -> Carries {
     }
 }
 
-/// Bytes of the longest answer over IPv4: an announce's, or a scrape's.
-pub(super) fn longest_answer_v4(max_numwant: usize) -> usize {
-    let announce = 20 + 6 * max_numwant.min(MAX_PEERS_V4);
-    let scrape = 8 + 12 * udp::MAX_SCRAPE_HASHES;
-    announce.max(scrape)
-}
-
 /// Steps of housekeeping that a batch takes for each millisecond since the last one, beside the first: no
 /// more than a busy thread can do without making anybody wait, and under little load, when the batch may be
 /// the only one in a second and the thread is never idle, enough for all that are due.

@@ -101,20 +101,6 @@ pub(super) fn serve(sockets: &Sockets, stop: &Waker, handler: &mut impl Handler)
     }
 }
 
-pub(super) fn never_cut(socket: &Socket) -> io::Result<()> {
-    let probe = libc::IP_PMTUDISC_PROBE;
-    // SAFETY: the pointer and the length are one integer's, which is what the option takes.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            (&raw const probe).cast(),
-            size_of_val(&probe) as libc::socklen_t,
-        )
-    })
-}
-
 fn drain(fd: RawFd, batch: &mut Batch, handler: &mut impl Handler) {
     for _ in 0..MAX_BATCHES {
         let received = match batch.receive(fd) {

@@ -62,21 +62,6 @@ pub fn set_buffer_sizes(socket: &Socket, receive: usize, send: usize) {
     let _ = socket.set_send_buffer_size(send);
 }
 
-/// Longest IPv4 answer for which [`never_cut`] is good: with its headers it fits in 1280 bytes, which IPv6 asks
-/// of every network and those of IPv4 carry as well.
-pub const MAX_UNCUT: usize = 1252;
-
-/// Has the kernel send IPv4 packets that no router may cut, whatever anybody says of the way (forged ICMP
-/// messages too). Such packets need no number by which their pieces would be known, which the kernel otherwise
-/// takes from a counter that all threads share.
-pub fn never_cut(socket: &Socket) {
-    // Best effort: without it they may be cut, as they may be elsewhere.
-    #[cfg(target_os = "linux")]
-    let _ = linux::never_cut(socket);
-    #[cfg(not(target_os = "linux"))]
-    let _ = socket;
-}
-
 /// Ends a datagram loop from another thread.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<StopInner>);
