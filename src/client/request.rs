@@ -64,7 +64,7 @@ impl NativeTarget {
     /// An announce, from the fields that lib/client/fields.js lays out.
     pub(super) fn announce_udp(&self, fields: &[u8]) -> Result<TrackerRequest> {
         let announce = announce_params(fields)
-            .ok_or_else(|| invalid("an announce whose fields are too short"))?;
+            .ok_or_else(|| invalid("an announce with a port over 65535, or fields that are cut"))?;
         Ok(self.announce(announce))
     }
 

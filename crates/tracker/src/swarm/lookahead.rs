@@ -138,7 +138,8 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    /// Takes one number, however many the announce draws: those of the announces after it are then known before.
+    /// Takes one number, however many the announce draws: those of the announces after it are then known before. (In
+    /// a full store an announce tries more than once, and what is fetched for those after it is for nothing.)
     pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
         let mut change = rng.fork();
         let answer = change.fork();
