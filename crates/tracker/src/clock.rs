@@ -4,7 +4,7 @@
 
 use std::{
     sync::OnceLock,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::types::Timestamp;
@@ -30,4 +30,10 @@ pub fn uptime() -> Duration {
 /// The same in whole seconds.
 pub fn timestamp() -> Timestamp {
     Timestamp::from_uptime(uptime())
+}
+
+/// The time of day, for people and for what other machines are told.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn time_of_day() -> SystemTime {
+    SystemTime::now()
 }

@@ -1,7 +1,7 @@
 //! A thread's connections: accepting, limits, keep-alive, orderly end.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     io,
     net::SocketAddr,
@@ -25,14 +25,20 @@ use tokio::{
     time,
 };
 
+use super::{
+    direct::{Buffers, Direct},
+    prefixed::Prefixed,
+    regular::RegularRequest,
+};
+
 /// Longest request head, in bytes. A scrape of 64 torrents has some 4 KiB.
-const MAX_HEAD: usize = 16 * 1024;
+pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// More headers than any client or chain of proxies sends.
-const MAX_HEADERS: usize = 64;
+pub(super) const MAX_HEADERS: usize = 64;
 
 /// How long an answer under way may take once the server is closing.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// Pause after the process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -48,6 +54,14 @@ pub(super) trait Service: 'static {
         request: Request<Incoming>,
         remote: SocketAddr,
     ) -> impl Future<Output = Response<Full<Bytes>>>;
+
+    /// Appends the answer to a regular request, unless that takes time or the user's code takes part in it.
+    fn answer_at_once(
+        &self,
+        request: &RegularRequest<'_, '_>,
+        remote: SocketAddr,
+        out: &mut Vec<u8>,
+    ) -> bool;
 
     /// A listening socket failed.
     fn accept_failed(&self, error: io::Error);
@@ -89,6 +103,14 @@ pub(super) enum Source {
     Dealt(mpsc::Receiver<std::net::TcpStream>),
 }
 
+/// What the connections of a thread share.
+struct Thread<S> {
+    connections: Arc<Connections>,
+    service: Rc<S>,
+    stop: watch::Receiver<bool>,
+    buffers: RefCell<Buffers>,
+}
+
 /// Accepts until `accepting` is true or its sender is gone, serves what it has until the same is true of
 /// `stop`, then lets answers under way finish.
 pub(super) fn run<S: Service>(
@@ -104,8 +126,14 @@ pub(super) fn run<S: Service>(
         .build()?;
     let local = LocalSet::new();
     let until = accepting;
+    let thread = Rc::new(Thread {
+        connections: Arc::clone(connections),
+        service: Rc::clone(service),
+        stop: stop.clone(),
+        buffers: RefCell::default(),
+    });
     let accepting = async {
-        let spawn = |stream: TcpStream| spawn(stream, connections, service, stop);
+        let spawn = |stream: TcpStream| spawn(stream, &thread);
         match source {
             Source::Listeners(listeners) => accept_all(listeners, service, until, spawn).await,
             Source::Dealer(listeners, threads) => {
@@ -209,14 +237,9 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
     }
 }
 
-fn spawn<S: Service>(
-    stream: TcpStream,
-    connections: &Arc<Connections>,
-    service: &Rc<S>,
-    stop: &watch::Receiver<bool>,
-) {
-    let open = Open::new(connections);
-    if open.0.open.load(Ordering::Relaxed) > connections.most {
+fn spawn<S: Service>(stream: TcpStream, thread: &Rc<Thread<S>>) {
+    let open = Open::new(&thread.connections);
+    if open.0.open.load(Ordering::Relaxed) > open.0.most {
         return;
     }
     // Gone already, if this fails.
@@ -225,9 +248,10 @@ fn spawn<S: Service>(
     };
     // An answer is one write, so there is nothing that Nagle's algorithm could gather.
     let _ = stream.set_nodelay(true);
-    let (service, stop) = (Rc::clone(service), stop.clone());
+    let thread = Rc::clone(thread);
     tokio::task::spawn_local(async move {
-        serve(stream, remote, &open.0, service, stop).await;
+        let _open = open;
+        serve(stream, remote, thread).await;
     });
 }
 
@@ -247,16 +271,35 @@ impl Drop for Open {
     }
 }
 
-async fn serve<S: Service>(
-    stream: TcpStream,
+async fn serve<S: Service>(mut stream: TcpStream, remote: SocketAddr, thread: Rc<Thread<S>>) {
+    let mut stop = thread.stop.clone();
+    let idle = thread.connections.idle;
+    let direct = Direct {
+        stream: &mut stream,
+        remote,
+        service: &*thread.service,
+        buffers: &thread.buffers,
+        idle,
+        finished: 0,
+    };
+    if let Some(read) = direct.serve(&mut stop).await {
+        let stream = Prefixed::new(read, stream);
+        // In a box: most connections never come here, and it takes ten times as much memory.
+        Box::pin(serve_any(stream, remote, idle, &thread.service, stop)).await;
+    }
+}
+
+/// Serves whatever comes, by hyper.
+async fn serve_any<S: Service>(
+    stream: Prefixed,
     remote: SocketAddr,
-    connections: &Connections,
-    service: Rc<S>,
+    idle: Duration,
+    service: &Rc<S>,
     mut stop: watch::Receiver<bool>,
 ) {
     let finished = Rc::new(Cell::new(0_u64));
     let answer = service_fn(|request| {
-        let (service, finished) = (Rc::clone(&service), Rc::clone(&finished));
+        let (service, finished) = (Rc::clone(service), Rc::clone(&finished));
         async move {
             let response = service.answer(request, remote).await;
             finished.set(finished.get().wrapping_add(1));
@@ -275,19 +318,19 @@ async fn serve<S: Service>(
         .with_upgrades();
     tokio::pin!(connection);
     let mut seen = finished.get();
-    let idle = time::sleep(connections.idle);
-    tokio::pin!(idle);
+    let timer = time::sleep(idle);
+    tokio::pin!(timer);
     loop {
         tokio::select! {
             // Errors are the peer's: a reset, a bad head (hyper has answered 400), a short body.
             _ = connection.as_mut() => return,
-            () = idle.as_mut() => {
+            () = timer.as_mut() => {
                 if finished.get() == seen {
                     return;
                 }
                 seen = finished.get();
-                let next = idle.deadline() + connections.idle;
-                idle.as_mut().reset(next);
+                let next = timer.deadline() + idle;
+                timer.as_mut().reset(next);
             }
             _ = stop.wait_for(|&stop| stop) => break,
         }

@@ -1,13 +1,18 @@
 //! HTTP (BEP 3, BEP 48): a hyper connection per client, a current-thread runtime per core.
 
+mod answer;
+mod direct;
 mod listener;
+mod prefixed;
 mod prepare;
+mod regular;
 mod service;
 
 use std::{io, rc::Rc, sync::Arc};
 
 pub use self::prepare::Action;
 pub(super) use self::{
+    prefixed::Prefixed,
     prepare::{Head, Prepared, prepare},
     service::CARRIES,
 };

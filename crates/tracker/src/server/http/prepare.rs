@@ -1,6 +1,9 @@
 //! From a request's line and headers to what it asks for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::super::{context::Context, events::Inquiry, proxy::TrustProxy};
 use crate::{
@@ -85,18 +88,19 @@ pub(crate) fn prepare<'a>(
 }
 
 /// The torrents that a scrape is answered with.
-pub(crate) fn scraped(
+pub(crate) fn scraped<'a>(
     context: &Context,
-    mut info_hashes: Vec<InfoHash>,
-) -> Result<Vec<InfoHash>, Refused> {
-    if info_hashes.is_empty() {
-        info_hashes = context.tracker.full_scrape().map_err(|error| Refused {
-            code: "ERR_TRACKER_FULL_SCRAPE",
-            reason: error.to_string(),
-        })?;
-        info_hashes.sort_unstable();
+    info_hashes: &'a [InfoHash],
+) -> Result<Cow<'a, [InfoHash]>, Refused> {
+    if !info_hashes.is_empty() {
+        return Ok(Cow::Borrowed(info_hashes));
     }
-    Ok(info_hashes)
+    let mut info_hashes = context.tracker.full_scrape().map_err(|error| Refused {
+        code: "ERR_TRACKER_FULL_SCRAPE",
+        reason: error.to_string(),
+    })?;
+    info_hashes.sort_unstable();
+    Ok(Cow::Owned(info_hashes))
 }
 
 /// Which endpoint a path names. One slash at the end is forgiven: some clients add it.

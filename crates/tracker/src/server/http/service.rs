@@ -27,15 +27,17 @@ use super::{
         running::panicked,
         websocket::{self, Hub, Origin},
     },
+    answer::Answer,
     listener::Service,
     prepare::{Head, Prepared, Refused, prepare, scraped},
+    regular::{RegularRequest, ResponseHead},
 };
 use crate::{
     clock,
     protocol::http::{self, AnnounceQuery, AnnounceReply},
-    swarm::{Announce, Outcome, PeerSink, Run},
+    swarm::Announce,
     tracker::Carries,
-    types::{InfoHash, PeerAddr, PeerAddrV4, PeerAddrV6, Timestamp},
+    types::{InfoHash, PeerAddr, Timestamp},
 };
 
 /// Most peers in an answer, whatever the rules say: some 20 KiB.
@@ -44,10 +46,16 @@ const MAX_PEERS: usize = 1000;
 /// A compact answer with 50 peers has some 370 bytes.
 const TYPICAL_ANSWER: usize = 512;
 
+/// Memory for an answer that is kept for the next one; a scrape of everything may take more.
+const KEPT_BODY: usize = 64 * 1024;
+
 /// Answers the requests of one thread.
 pub(super) struct HttpService {
     context: Arc<Context>,
     rng: Rc<RefCell<fastrand::Rng>>,
+    /// Where regular requests are answered into, one after the other.
+    body: RefCell<Vec<u8>>,
+    head: RefCell<ResponseHead>,
     /// For the WebSocket connections, which outlive the request that they began as.
     sockets: Rc<websocket::Thread>,
 }
@@ -59,6 +67,8 @@ impl HttpService {
         Self {
             context,
             rng,
+            body: RefCell::default(),
+            head: RefCell::default(),
             sockets,
         }
     }
@@ -93,22 +103,32 @@ impl HttpService {
         head: &Parts,
         remote: SocketAddr,
     ) -> Option<Box<dyn FnOnce(u64) -> Event>> {
-        match prepared {
-            Prepared::Announce(query, ip) => {
-                if !self.context.asks_about(&query.info_hash) {
-                    return None;
-                }
-                let announced = announced(query, *ip, head, remote);
-                Some(Box::new(move |id| Event::Question { id, announced }))
-            }
-            Prepared::Scrape(_) => {
-                if !self.context.events.wants(want::ASK_SCRAPE) {
-                    return None;
-                }
-                Some(inquiry(Inquiry::Scrape, head, remote))
-            }
-            Prepared::Stats(kind) => Some(inquiry(*kind, head, remote)),
+        if !self.is_asked_about(prepared) {
+            return None;
         }
+        Some(match prepared {
+            Prepared::Announce(query, ip) => {
+                let announced = announced(query, *ip, head, remote);
+                Box::new(move |id| Event::Question { id, announced })
+            }
+            Prepared::Scrape(_) => inquiry(Inquiry::Scrape, head, remote),
+            Prepared::Stats(kind) => inquiry(*kind, head, remote),
+        })
+    }
+
+    /// Whether the user's code is to say what becomes of it.
+    fn is_asked_about(&self, prepared: &Prepared) -> bool {
+        match prepared {
+            Prepared::Announce(query, _) => self.context.asks_about(&query.info_hash),
+            Prepared::Scrape(_) => self.context.events.wants(want::ASK_SCRAPE),
+            // Only the user's code can make a page of them.
+            Prepared::Stats(_) => true,
+        }
+    }
+
+    /// Whether anybody listens to such announces.
+    fn is_heard(&self, query: &AnnounceQuery) -> bool {
+        self.context.events.wants(want::announce(query.event))
     }
 
     /// Waits for the verdict on a request.
@@ -126,30 +146,25 @@ impl HttpService {
         verdict.await.map_err(|_| busy())
     }
 
-    /// The body, and the announce that listeners are to hear of.
+    /// Appends the body of the answer.
     fn respond(
         &self,
-        prepared: Prepared,
-        head: &Parts,
-        remote: SocketAddr,
+        prepared: &Prepared,
         now: Timestamp,
-    ) -> Result<(Vec<u8>, Option<Event>), Refused> {
+        body: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
         match prepared {
-            Prepared::Announce(query, ip) => Ok(self.announce(&query, ip, head, remote, now)),
-            Prepared::Scrape(info_hashes) => self.scrape(info_hashes).map(|body| (body, None)),
-            // Only the user's code can make a page of them.
+            Prepared::Announce(query, ip) => {
+                self.announce(query, *ip, now, body);
+                Ok(())
+            }
+            Prepared::Scrape(info_hashes) => self.scrape(info_hashes, body),
+            // The question about them was answered by "allow".
             Prepared::Stats(_) => Err(Refused::bad(&"no statistics")),
         }
     }
 
-    fn announce(
-        &self,
-        query: &AnnounceQuery,
-        ip: IpAddr,
-        head: &Parts,
-        remote: SocketAddr,
-        now: Timestamp,
-    ) -> (Vec<u8>, Option<Event>) {
+    fn announce(&self, query: &AnnounceQuery, ip: IpAddr, now: Timestamp, body: &mut Vec<u8>) {
         let announce = Announce {
             info_hash: query.info_hash,
             peer_id: query.peer_id,
@@ -158,19 +173,14 @@ impl HttpService {
             left: query.left,
         };
         let config = self.context.tracker.config();
-        let mut answer = Answer {
-            query,
-            reply: AnnounceReply {
-                external_ip: config.external_ip.then_some(ip),
-                interval: self.context.interval_secs,
-                min_interval: self.context.min_interval_secs,
-                tracker_id: config.tracker_id.as_deref().map(str::as_bytes),
-                ..AnnounceReply::default()
-            },
-            body: Vec::with_capacity(TYPICAL_ANSWER),
-            v6: 0,
-            v6_begun: false,
+        let reply = AnnounceReply {
+            external_ip: config.external_ip.then_some(ip),
+            interval: self.context.interval_secs,
+            min_interval: self.context.min_interval_secs,
+            tracker_id: config.tracker_id.as_deref().map(str::as_bytes),
+            ..AnnounceReply::default()
         };
+        let mut answer = Answer::new(query, reply, body);
         self.context.tracker.announce(
             &announce,
             query.numwant,
@@ -179,21 +189,18 @@ impl HttpService {
             &mut self.rng.borrow_mut(),
             &mut answer,
         );
-        let body = answer.finish();
-        let heard = self.context.events.wants(want::announce(query.event));
-        let event = heard.then(|| Event::Announce(announced(query, ip, head, remote)));
-        (body, event)
+        answer.finish();
     }
 
-    fn scrape(&self, info_hashes: Vec<InfoHash>) -> Result<Vec<u8>, Refused> {
+    fn scrape(&self, info_hashes: &[InfoHash], body: &mut Vec<u8>) -> Result<(), Refused> {
         let info_hashes = scraped(&self.context, info_hashes)?;
-        let mut body = Vec::with_capacity(64 + 80 * info_hashes.len());
-        http::begin_scrape(&mut body);
-        for info_hash in info_hashes {
-            self.scrape_one(info_hash, &mut body);
+        body.reserve(64 + 80 * info_hashes.len());
+        http::begin_scrape(body);
+        for &info_hash in &*info_hashes {
+            self.scrape_one(info_hash, body);
         }
-        http::end_scrape(&mut body, self.context.interval_secs);
-        Ok(body)
+        http::end_scrape(body, self.context.interval_secs);
+        Ok(())
     }
 
     fn scrape_one(&self, info_hash: InfoHash, body: &mut Vec<u8>) {
@@ -281,6 +288,34 @@ impl Service for HttpService {
         response
     }
 
+    fn answer_at_once(
+        &self,
+        request: &RegularRequest<'_, '_>,
+        remote: SocketAddr,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if !self.context.options.http || self.context.is_handed_over() {
+            return false;
+        }
+        let now = clock::timestamp();
+        let mut body = self.body.borrow_mut();
+        body.clear();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.answer_regular(request, remote, now, &mut body)
+        }));
+        match result {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(panic) => *body = self.bug(&*panic),
+        }
+        self.head
+            .borrow_mut()
+            .write(out, body.len(), request.closes, now);
+        out.extend_from_slice(&body);
+        body.shrink_to(KEPT_BODY);
+        true
+    }
+
     fn accept_failed(&self, error: io::Error) {
         // Mostly EMFILE, many times a second: a warning, which is limited.
         self.context
@@ -307,7 +342,7 @@ impl HttpService {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(_)) if !self.context.options.http => return not_found(),
             Ok(Err(refused)) => return plain(self.refuse(refused, remote, now)),
-            Err(panic) => return self.bug(&*panic),
+            Err(panic) => return plain(self.bug(&*panic)),
         };
         if let Some(question) = self.question(&prepared, head, remote) {
             match self.ask(question, now).await {
@@ -317,23 +352,57 @@ impl HttpService {
                 Err(refused) => return plain(self.refuse(refused, remote, now)),
             }
         }
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            self.respond(prepared, head, remote, now)
-        }));
-        let (body, event) = match result {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(refused)) => (self.refuse(refused, remote, now), None),
-            Err(panic) => return self.bug(&*panic),
-        };
-        if let Some(event) = event {
-            self.context.events.append(event).await;
+        let mut body = Vec::with_capacity(TYPICAL_ANSWER);
+        let result = catch_unwind(AssertUnwindSafe(|| self.respond(&prepared, now, &mut body)));
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => return plain(self.refuse(refused, remote, now)),
+            Err(panic) => return plain(self.bug(&*panic)),
+        }
+        if let Prepared::Announce(query, ip) = &prepared
+            && self.is_heard(query)
+        {
+            let announced = announced(query, *ip, head, remote);
+            self.context.events.append(Event::Announce(announced)).await;
         }
         plain(body)
     }
 
-    fn bug(&self, panic: &(dyn Any + Send)) -> Response<Full<Bytes>> {
+    /// Appends the body of the answer, unless the user's code takes part in it.
+    fn answer_regular(
+        &self,
+        request: &RegularRequest<'_, '_>,
+        remote: SocketAddr,
+        now: Timestamp,
+        body: &mut Vec<u8>,
+    ) -> bool {
+        let head = Head {
+            target: request.target,
+            remote,
+            is_get: true,
+            // For statistics alone, and those are the user's code's.
+            wants_json: false,
+        };
+        let trust_proxy = &self.context.options.trust_proxy;
+        let prepared = prepare(&self.context, &head, None, trust_proxy, request.forwarded());
+        let result = prepared.and_then(|prepared| {
+            if self.is_asked_about(&prepared)
+                || matches!(&prepared, Prepared::Announce(query, _) if self.is_heard(query))
+            {
+                return Ok(false);
+            }
+            self.respond(&prepared, now, body).map(|()| true)
+        });
+        result.unwrap_or_else(|refused| {
+            body.clear();
+            body.append(&mut self.refuse(refused, remote, now));
+            true
+        })
+    }
+
+    fn bug(&self, panic: &(dyn Any + Send)) -> Vec<u8> {
         self.context.events.fail(panicked(panic));
-        plain(failure_body("internal error"))
+        failure_body("internal error")
     }
 
     fn refuse(&self, refused: Refused, remote: SocketAddr, now: Timestamp) -> Vec<u8> {
@@ -389,68 +458,6 @@ fn replied(reply: Reply) -> Response<Full<Bytes>> {
             .insert(header::CONTENT_TYPE, content_type);
     }
     response
-}
-
-/// Writes an announce's answer as the store comes up with it.
-struct Answer<'a> {
-    query: &'a AnnounceQuery,
-    reply: AnnounceReply<'a>,
-    body: Vec<u8>,
-    /// How many IPv6 peers there will be.
-    v6: usize,
-    v6_begun: bool,
-}
-
-impl Answer<'_> {
-    fn list<A: Copy>(&mut self, run: Run<'_, A>, addr: impl Fn(A) -> PeerAddr) {
-        for (&peer, meta) in run.addrs.iter().zip(run.peers) {
-            let id = (!self.query.no_peer_id).then_some(meta.peer_id);
-            http::write_peer(&mut self.body, addr(peer), id);
-        }
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        if !self.query.compact {
-            http::end_peer_list(&mut self.body);
-        } else if !self.v6_begun {
-            http::begin_peers_v6(&mut self.body, 0);
-        }
-        self.reply.write_tail(&mut self.body);
-        self.body
-    }
-}
-
-impl PeerSink for Answer<'_> {
-    fn begin(&mut self, outcome: &Outcome, v4: usize, v6: usize) {
-        self.reply.complete = outcome.complete;
-        self.reply.incomplete = outcome.incomplete;
-        self.reply.write_head(&mut self.body);
-        if !self.query.compact {
-            http::begin_peer_list(&mut self.body);
-            return;
-        }
-        http::begin_peers_v4(&mut self.body, v4);
-        self.v6 = v6;
-    }
-
-    fn v4(&mut self, run: Run<'_, PeerAddrV4>) {
-        if self.query.compact {
-            PeerAddrV4::append_all(run.addrs, &mut self.body);
-        } else {
-            self.list(run, PeerAddr::V4);
-        }
-    }
-
-    fn v6(&mut self, run: Run<'_, PeerAddrV6>) {
-        if !self.query.compact {
-            return self.list(run, PeerAddr::V6);
-        }
-        if !self.v6_begun {
-            http::begin_peers_v6(&mut self.body, self.v6);
-            self.v6_begun = true;
-        }
-        PeerAddrV6::append_all(run.addrs, &mut self.body);
-    }
 }
 
 fn record(head: &Parts, remote: SocketAddr, ip: IpAddr) -> HttpRequest {

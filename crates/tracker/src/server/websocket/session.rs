@@ -41,6 +41,7 @@ use crate::{
     protocol::websocket::frame::{self, FrameError, FrameReader, Goodbye, Incoming, close_code},
     server::{
         events::{Event, want},
+        http::Prefixed,
         questions::Verdict,
         running::panicked,
     },
@@ -68,10 +69,12 @@ pub(crate) async fn serve(upgrade: OnUpgrade, origin: Origin, place: Place, thre
     };
     let Ok(Ok(upgraded)) = upgraded else { return };
     // The same type went in.
-    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Prefixed>>() else {
         return;
     };
-    let session = Session::new(io.into_inner(), &read_buf, origin, place, thread);
+    let (unread, stream) = io.into_inner().into_parts();
+    let read = [&read_buf[..], &unread].concat();
+    let session = Session::new(stream, &read, origin, place, thread);
     // A task of its own, so that what only the beginning needs is given back.
     task::spawn_local(session.serve());
 }
