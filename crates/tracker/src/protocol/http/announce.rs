@@ -258,6 +258,11 @@ mod tests {
         assert_eq!(with("&left=0.5").unwrap().left, Some(1));
         let long = format!("&left=%30{}", "0".repeat(MAX_VALUE));
         assert_eq!(with(&long).unwrap().left, None);
+        let long_but_plain = format!("&left={}7", "0".repeat(MAX_VALUE));
+        assert_eq!(with(&long_but_plain).unwrap().left, Some(7));
+        for seven in ["&left=+7", "&left=7%20", "&left=%2b7", "&left=7.0"] {
+            assert_eq!(with(seven).unwrap().left, Some(7), "{seven}");
+        }
     }
 
     #[test]

@@ -130,6 +130,11 @@ mod tests {
             (b"%zz%4g%g4", b"%zz%4g%g4"),
             (b"%%41", b"%A"),
             (b"%u0041", b"%u0041"),
+            (
+                b"%:0%0:%/0%0/%@0%0@%`0%0`%G0%0G",
+                b"%:0%0:%/0%0/%@0%0@%`0%0`%G0%0G",
+            ),
+            (b"%\xb10%0\xff", b"%\xb10%0\xff"),
             (b"\xe9\x00", b"\xe9\x00"),
         ] {
             assert_eq!(*decode(raw), *expected, "{}", raw.escape_ascii());
@@ -140,6 +145,10 @@ mod tests {
     #[test]
     fn exact_lengths() {
         assert_eq!(decode_exact(b"%41bc"), Some(*b"Abc"));
+        assert_eq!(decode_exact(b"a+%"), Some(*b"a %"));
+        assert_eq!(decode_exact(b"%41"), Some(*b"A"));
+        assert_eq!(decode_exact(b"%4"), Some(*b"%4"));
+        assert_eq!(decode_exact::<3>(b"%41"), None);
         assert_eq!(decode_exact::<2>(b"%41bc"), None);
         assert_eq!(decode_exact::<4>(b"%41bc"), None);
         assert_eq!(decode_exact(b""), Some([]));
@@ -149,6 +158,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn pairs_are_split_one_by_one(
+            query in vec(prop_oneof![any::<u8>(), Just(b'a'), Just(b'&'), Just(b'=')], 0..60),
+        ) {
+            let expected: Vec<_> = query
+                .split(|byte| *byte == b'&')
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+                    Some(at) => (&pair[..at], &pair[at + 1..]),
+                    None => (pair, &b""[..]),
+                })
+                .collect();
+            prop_assert_eq!(pairs(&query).collect::<Vec<_>>(), expected);
+        }
+
         /// Each byte raw where that means itself, else escaped in either case.
         #[test]
         fn any_escaping_means_the_same(bytes in vec((any::<u8>(), any::<bool>(), any::<bool>()), 20)) {
