@@ -1,5 +1,5 @@
 use super::{
-    number,
+    number::Number,
     query::{decode_exact, decode_into, pairs},
 };
 use crate::types::{AnnounceEvent, InfoHash, PeerId};
@@ -67,20 +67,29 @@ pub fn parse_announce(query: &[u8]) -> Result<AnnounceQuery, QueryError> {
             .ok_or(QueryError::InvalidPeerId)?,
         port: fields
             .port
-            .parse(number::positive_u16)
+            .number()
+            .and_then(Number::positive_u16)
             .ok_or(QueryError::InvalidPort)?,
-        left: fields.left.parse(number::unsigned),
-        uploaded: fields.uploaded.parse(number::unsigned).unwrap_or(0),
-        downloaded: fields.downloaded.parse(number::unsigned).unwrap_or(0),
+        left: fields.left.number().and_then(Number::unsigned),
+        uploaded: fields
+            .uploaded
+            .number()
+            .and_then(Number::unsigned)
+            .unwrap_or(0),
+        downloaded: fields
+            .downloaded
+            .number()
+            .and_then(Number::unsigned)
+            .unwrap_or(0),
         event: match fields.event {
             Field::Absent => AnnounceEvent::Update,
             event => event
                 .parse(AnnounceEvent::from_name)
                 .ok_or(QueryError::InvalidEvent)?,
         },
-        compact: fields.compact.parse(number::positive_u16) == Some(1),
-        no_peer_id: fields.no_peer_id.parse(number::positive_u16) == Some(1),
-        numwant: fields.numwant.parse(number::signed),
+        compact: fields.compact.is_one(),
+        no_peer_id: fields.no_peer_id.is_one(),
+        numwant: fields.numwant.number().map(Number::signed),
     })
 }
 
@@ -107,26 +116,40 @@ impl<'a> Fields<'a> {
     fn collect(query: &'a [u8]) -> Self {
         let mut fields = Self::default();
         for (key, value) in pairs(query) {
-            let mut buffer = [0; MAX_KEY];
-            let field = match decode_into(key, &mut buffer) {
-                Some(b"info_hash") => &mut fields.info_hash,
-                Some(b"peer_id") => &mut fields.peer_id,
-                Some(b"port") => &mut fields.port,
-                Some(b"left") => &mut fields.left,
-                Some(b"uploaded") => &mut fields.uploaded,
-                Some(b"downloaded") => &mut fields.downloaded,
-                Some(b"event") => &mut fields.event,
-                Some(b"compact") => &mut fields.compact,
-                Some(b"no_peer_id") => &mut fields.no_peer_id,
-                Some(b"numwant") => &mut fields.numwant,
-                _ => continue,
+            let field = match fields.field(key) {
+                None if key.contains(&b'%') => fields.encoded_field(key),
+                field => field,
             };
-            *field = match field {
-                Field::Absent => Field::Once(value),
-                _ => Field::Repeated,
-            };
+            if let Some(field) = field {
+                *field = match field {
+                    Field::Absent => Field::Once(value),
+                    _ => Field::Repeated,
+                };
+            }
         }
         fields
+    }
+
+    /// The field of a key that is written otherwise than any client does.
+    #[cold]
+    fn encoded_field(&mut self, key: &[u8]) -> Option<&mut Field<'a>> {
+        self.field(decode_into(key, &mut [0; MAX_KEY])?)
+    }
+
+    fn field(&mut self, key: &[u8]) -> Option<&mut Field<'a>> {
+        Some(match key {
+            b"info_hash" => &mut self.info_hash,
+            b"peer_id" => &mut self.peer_id,
+            b"port" => &mut self.port,
+            b"left" => &mut self.left,
+            b"uploaded" => &mut self.uploaded,
+            b"downloaded" => &mut self.downloaded,
+            b"event" => &mut self.event,
+            b"compact" => &mut self.compact,
+            b"no_peer_id" => &mut self.no_peer_id,
+            b"numwant" => &mut self.numwant,
+            _ => return None,
+        })
     }
 }
 
@@ -147,12 +170,30 @@ impl Field<'_> {
         }
     }
 
+    /// Digits alone, which is what clients send, are read as they stand there.
+    fn number(self) -> Option<Number> {
+        match self {
+            Self::Once(raw) => Number::from_digits(raw).or_else(|| decode_number(raw)),
+            _ => None,
+        }
+    }
+
+    fn is_one(self) -> bool {
+        self.number().and_then(Number::positive_u16) == Some(1)
+    }
+
     fn parse<T>(self, parser: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
         match self {
             Self::Once(raw) => parser(decode_into(raw, &mut [0; MAX_VALUE])?),
             _ => None,
         }
     }
+}
+
+/// Apart from the way that all numbers take, which it would make longer.
+#[cold]
+fn decode_number(raw: &[u8]) -> Option<Number> {
+    Number::from_text(decode_into(raw, &mut [0; MAX_VALUE])?)
 }
 
 #[cfg(test)]
