@@ -42,8 +42,18 @@ pub fn begin_bytes(out: &mut Vec<u8>, len: usize) {
     out.push(b':');
 }
 
-/// Decimal digits, without the formatting machinery: this runs a dozen times an answer.
-pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
+/// Decimal digits, without the formatting machinery: this runs a dozen times an answer. Most often
+/// for the length of a key, which is one digit.
+#[inline]
+pub fn decimal(out: &mut Vec<u8>, number: u64) {
+    if number < 10 {
+        out.push(b'0' + number as u8);
+    } else {
+        digits(out, number);
+    }
+}
+
+fn digits(out: &mut Vec<u8>, mut number: u64) {
     // The largest u64 has 20 digits.
     let mut digits = [0; 20];
     let mut start = digits.len();
