@@ -285,6 +285,23 @@ mod tests {
     }
 
     #[test]
+    fn an_encoded_equals_sign_is_of_the_key() {
+        for other in [
+            "&left%3D7",
+            "&left%3d=7",
+            "&left%3D7=7",
+            "&left%3D=",
+            "&left=%3d7",
+        ] {
+            assert_eq!(with(other).unwrap().left, None, "{other}");
+        }
+        for (other, repeated) in [("&port", true), ("&port=", true), ("&port%3D", false)] {
+            let invalid = with(other) == Err(QueryError::InvalidPort);
+            assert_eq!(invalid, repeated, "{other}");
+        }
+    }
+
+    #[test]
     fn unknown_left_is_not_zero() {
         for left in [
             "",
