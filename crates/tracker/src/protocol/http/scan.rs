@@ -3,9 +3,10 @@
 
 /// Where `&` and `=` stand in a query, in ascending order.
 pub(super) struct Marks<'a> {
-    /// What has not been looked at yet, and where the eight bytes before it begin.
+    /// What has not been looked at yet.
     rest: &'a [u8],
-    base: usize,
+    /// Where the last eight bytes that were looked at end, be the query shorter or not.
+    end: usize,
     /// The top bit of each of those eight bytes that is a mark, but for the marks given out.
     found: u64,
 }
@@ -14,7 +15,7 @@ impl<'a> Marks<'a> {
     pub(super) const fn of(query: &'a [u8]) -> Self {
         Self {
             rest: query,
-            base: 0_usize.wrapping_sub(8),
+            end: 0,
             found: 0,
         }
     }
@@ -28,12 +29,12 @@ impl Iterator for Marks<'_> {
         while self.found == 0 {
             let word;
             (word, self.rest) = first_word(self.rest)?;
-            self.base = self.base.wrapping_add(8);
+            self.end += 8;
             self.found = marks(word);
         }
-        let at = self.found.trailing_zeros() / 8;
+        let from_end = 8 - self.found.trailing_zeros() as usize / 8;
         self.found &= self.found - 1;
-        Some(self.base.wrapping_add(at as usize))
+        Some(self.end - from_end)
     }
 }
 
