@@ -20,6 +20,7 @@ pub fn end(out: &mut Vec<u8>) {
 }
 
 /// `i-3e`
+#[inline]
 pub fn int(out: &mut Vec<u8>, int: impl Into<i64>) {
     let int = int.into();
     out.push(b'i');
@@ -31,19 +32,31 @@ pub fn int(out: &mut Vec<u8>, int: impl Into<i64>) {
 }
 
 /// `4:spam`. Dictionary keys are written with this too.
+#[inline]
 pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     begin_bytes(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// The `4:` of a string whose `len` bytes the caller appends next.
+#[inline]
 pub fn begin_bytes(out: &mut Vec<u8>, len: usize) {
     decimal(out, len as u64);
     out.push(b':');
 }
 
-/// Decimal digits, without the formatting machinery: this runs a dozen times an answer.
-pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
+/// Decimal digits, without the formatting machinery: this runs a dozen times an answer. Most often
+/// it is for the length of a key, which the compiler knows and has at most two digits.
+#[inline]
+pub fn decimal(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..=9 => out.push(b'0' + number as u8),
+        10..=99 => out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]),
+        _ => digits(out, number),
+    }
+}
+
+fn digits(out: &mut Vec<u8>, mut number: u64) {
     // The largest u64 has 20 digits.
     let mut digits = [0; 20];
     let mut start = digits.len();

@@ -1,5 +1,5 @@
 use super::{
-    number,
+    number::Number,
     query::{decode_exact, decode_into, pairs},
 };
 use crate::types::{AnnounceEvent, InfoHash, PeerId};
@@ -67,20 +67,29 @@ pub fn parse_announce(query: &[u8]) -> Result<AnnounceQuery, QueryError> {
             .ok_or(QueryError::InvalidPeerId)?,
         port: fields
             .port
-            .parse(number::positive_u16)
+            .number()
+            .and_then(Number::positive_u16)
             .ok_or(QueryError::InvalidPort)?,
-        left: fields.left.parse(number::unsigned),
-        uploaded: fields.uploaded.parse(number::unsigned).unwrap_or(0),
-        downloaded: fields.downloaded.parse(number::unsigned).unwrap_or(0),
+        left: fields.left.number().and_then(Number::unsigned),
+        uploaded: fields
+            .uploaded
+            .number()
+            .and_then(Number::unsigned)
+            .unwrap_or(0),
+        downloaded: fields
+            .downloaded
+            .number()
+            .and_then(Number::unsigned)
+            .unwrap_or(0),
         event: match fields.event {
             Field::Absent => AnnounceEvent::Update,
             event => event
                 .parse(AnnounceEvent::from_name)
                 .ok_or(QueryError::InvalidEvent)?,
         },
-        compact: fields.compact.parse(number::positive_u16) == Some(1),
-        no_peer_id: fields.no_peer_id.parse(number::positive_u16) == Some(1),
-        numwant: fields.numwant.parse(number::signed),
+        compact: fields.compact.is_one(),
+        no_peer_id: fields.no_peer_id.is_one(),
+        numwant: fields.numwant.number().map(Number::signed),
     })
 }
 
@@ -107,26 +116,40 @@ impl<'a> Fields<'a> {
     fn collect(query: &'a [u8]) -> Self {
         let mut fields = Self::default();
         for (key, value) in pairs(query) {
-            let mut buffer = [0; MAX_KEY];
-            let field = match decode_into(key, &mut buffer) {
-                Some(b"info_hash") => &mut fields.info_hash,
-                Some(b"peer_id") => &mut fields.peer_id,
-                Some(b"port") => &mut fields.port,
-                Some(b"left") => &mut fields.left,
-                Some(b"uploaded") => &mut fields.uploaded,
-                Some(b"downloaded") => &mut fields.downloaded,
-                Some(b"event") => &mut fields.event,
-                Some(b"compact") => &mut fields.compact,
-                Some(b"no_peer_id") => &mut fields.no_peer_id,
-                Some(b"numwant") => &mut fields.numwant,
-                _ => continue,
+            let field = match fields.field(key) {
+                None if key.contains(&b'%') => fields.encoded_field(key),
+                field => field,
             };
-            *field = match field {
-                Field::Absent => Field::Once(value),
-                _ => Field::Repeated,
-            };
+            if let Some(field) = field {
+                *field = match field {
+                    Field::Absent => Field::Once(value),
+                    _ => Field::Repeated,
+                };
+            }
         }
         fields
+    }
+
+    /// The field of a key that is written otherwise than any client does.
+    #[cold]
+    fn encoded_field(&mut self, key: &[u8]) -> Option<&mut Field<'a>> {
+        self.field(decode_into(key, &mut [0; MAX_KEY])?)
+    }
+
+    fn field(&mut self, key: &[u8]) -> Option<&mut Field<'a>> {
+        Some(match key {
+            b"info_hash" => &mut self.info_hash,
+            b"peer_id" => &mut self.peer_id,
+            b"port" => &mut self.port,
+            b"left" => &mut self.left,
+            b"uploaded" => &mut self.uploaded,
+            b"downloaded" => &mut self.downloaded,
+            b"event" => &mut self.event,
+            b"compact" => &mut self.compact,
+            b"no_peer_id" => &mut self.no_peer_id,
+            b"numwant" => &mut self.numwant,
+            _ => return None,
+        })
     }
 }
 
@@ -147,12 +170,30 @@ impl Field<'_> {
         }
     }
 
+    /// Digits alone, which is what clients send, are read as they stand there.
+    fn number(self) -> Option<Number> {
+        match self {
+            Self::Once(raw) => Number::from_digits(raw).or_else(|| decode_number(raw)),
+            _ => None,
+        }
+    }
+
+    fn is_one(self) -> bool {
+        self.number().and_then(Number::positive_u16) == Some(1)
+    }
+
     fn parse<T>(self, parser: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
         match self {
             Self::Once(raw) => parser(decode_into(raw, &mut [0; MAX_VALUE])?),
             _ => None,
         }
     }
+}
+
+/// Apart from the way that all numbers take, which it would make longer.
+#[cold]
+fn decode_number(raw: &[u8]) -> Option<Number> {
+    Number::from_text(decode_into(raw, &mut [0; MAX_VALUE])?)
 }
 
 #[cfg(test)]
@@ -244,6 +285,23 @@ mod tests {
     }
 
     #[test]
+    fn an_encoded_equals_sign_is_of_the_key() {
+        for other in [
+            "&left%3D7",
+            "&left%3d=7",
+            "&left%3D7=7",
+            "&left%3D=",
+            "&left=%3d7",
+        ] {
+            assert_eq!(with(other).unwrap().left, None, "{other}");
+        }
+        for (other, repeated) in [("&port", true), ("&port=", true), ("&port%3D", false)] {
+            let invalid = with(other) == Err(QueryError::InvalidPort);
+            assert_eq!(invalid, repeated, "{other}");
+        }
+    }
+
+    #[test]
     fn unknown_left_is_not_zero() {
         for left in [
             "",
@@ -258,6 +316,11 @@ mod tests {
         assert_eq!(with("&left=0.5").unwrap().left, Some(1));
         let long = format!("&left=%30{}", "0".repeat(MAX_VALUE));
         assert_eq!(with(&long).unwrap().left, None);
+        let long_but_plain = format!("&left={}7", "0".repeat(MAX_VALUE));
+        assert_eq!(with(&long_but_plain).unwrap().left, Some(7));
+        for seven in ["&left=+7", "&left=7%20", "&left=%2b7", "&left=7.0"] {
+            assert_eq!(with(seven).unwrap().left, Some(7), "{seven}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod number;
 mod query;
 mod reply;
 mod retry;
+mod scan;
 mod scrape;
 
 pub use announce::{AnnounceQuery, QueryError, parse_announce};

@@ -1,56 +1,88 @@
 //! Numbers in queries, with the tolerance of JavaScript's `Number()`, on which clients of the
 //! tracker that this one replaces may rely. The empty text is not 0 here but no number.
 
-/// The text as an unsigned number; the next larger one of a fraction, so that a little bit `left`
-/// is not nothing left. `None` for what is no number, negative or infinite.
-pub(super) fn unsigned(text: &[u8]) -> Option<u64> {
-    let text = trim(text);
-    if let Some(number) = digits(text) {
-        return Some(number);
-    }
-    let number = number(text)?;
-    if number < 0.0 || number.is_infinite() {
-        return None;
-    }
-    let number = number.ceil();
-    #[expect(
-        clippy::cast_sign_loss,
-        reason = "checked; the cast saturates at the top"
-    )]
-    Some(number as u64)
+/// What a text means as a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Number {
+    /// Digits alone: what clients really send, and exact over all 64 bits. Saturates.
+    Digits(u64),
+    /// Anything else that JavaScript takes for a number.
+    Float(f64),
 }
 
-/// The text as a signed number, rounded towards zero, saturating. `None` for what is no number.
-pub(super) fn signed(text: &[u8]) -> Option<i64> {
-    let text = trim(text);
-    if let Some(number) = digits(text) {
-        return Some(i64::try_from(number).unwrap_or(i64::MAX));
+impl Number {
+    /// Of digits alone: those mean themselves, whether the text has been decoded or not.
+    #[inline]
+    pub(super) fn from_digits(text: &[u8]) -> Option<Self> {
+        digits(text).map(Self::Digits)
     }
-    number(text).map(|number| number as i64)
+
+    /// Of any text, decoded.
+    pub(super) fn from_text(text: &[u8]) -> Option<Self> {
+        let text = trim(text);
+        Self::from_digits(text).or_else(|| number(text).map(Self::Float))
+    }
+
+    /// Unsigned; the next larger number of a fraction, so that a little bit `left` is not nothing
+    /// left. `None` for what is negative or infinite.
+    #[inline]
+    pub(super) fn unsigned(self) -> Option<u64> {
+        match self {
+            Self::Digits(number) => Some(number),
+            Self::Float(number) if number < 0.0 || number.is_infinite() => None,
+            #[expect(
+                clippy::cast_sign_loss,
+                reason = "checked; the cast saturates at the top"
+            )]
+            Self::Float(number) => Some(number.ceil() as u64),
+        }
+    }
+
+    /// Signed, rounded towards zero, saturating.
+    #[inline]
+    pub(super) fn signed(self) -> i64 {
+        match self {
+            Self::Digits(number) => i64::try_from(number).unwrap_or(i64::MAX),
+            Self::Float(number) => number as i64,
+        }
+    }
+
+    /// A whole number from 1 to 65535: a port.
+    #[inline]
+    pub(super) fn positive_u16(self) -> Option<u16> {
+        let number = match self {
+            Self::Digits(number) => number,
+            Self::Float(number) if number.fract() != 0.0 => return None,
+            Self::Float(_) => self.unsigned()?,
+        };
+        u16::try_from(number).ok().filter(|number| *number != 0)
+    }
 }
 
-/// The text as a whole number from 1 to 65535: a port.
-pub(super) fn positive_u16(text: &[u8]) -> Option<u16> {
-    let text = trim(text);
-    let number = digits(text).or_else(|| {
-        let number = number(text)?;
-        (number.fract() == 0.0).then(|| unsigned(text))?
-    })?;
-    u16::try_from(number).ok().filter(|number| *number != 0)
-}
-
-/// Digits alone: what clients really send, and exact over all 64 bits. Saturates.
+#[inline]
 fn digits(text: &[u8]) -> Option<u64> {
+    // As many as a u64 has room for, whichever they are: nothing need be checked.
+    const EXACT: usize = 19;
     if text.is_empty() {
         return None;
     }
+    if text.len() > EXACT {
+        return saturating_digits(text);
+    }
+    text.iter()
+        .try_fold(0, |number, byte| Some(number * 10 + digit(*byte)?))
+}
+
+#[cold]
+fn saturating_digits(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0u64, |number, byte| {
-        byte.is_ascii_digit().then(|| {
-            number
-                .saturating_mul(10)
-                .saturating_add(u64::from(byte - b'0'))
-        })
+        Some(number.saturating_mul(10).saturating_add(digit(*byte)?))
     })
+}
+
+#[inline]
+fn digit(text: u8) -> Option<u64> {
+    text.is_ascii_digit().then(|| u64::from(text - b'0'))
 }
 
 fn number(text: &[u8]) -> Option<f64> {
@@ -106,6 +138,18 @@ mod tests {
 
     use super::*;
 
+    fn unsigned(text: &[u8]) -> Option<u64> {
+        Number::from_text(text)?.unsigned()
+    }
+
+    fn signed(text: &[u8]) -> Option<i64> {
+        Number::from_text(text).map(Number::signed)
+    }
+
+    fn positive_u16(text: &[u8]) -> Option<u16> {
+        Number::from_text(text)?.positive_u16()
+    }
+
     #[test]
     fn like_javascript() {
         for (text, expected) in [
@@ -123,7 +167,10 @@ mod tests {
             ("0o17", Some(15)),
             ("9007199254740993", Some(9_007_199_254_740_993)),
             ("18446744073709551615", Some(u64::MAX)),
+            ("9999999999999999999", Some(9_999_999_999_999_999_999)),
+            ("00000000000000000000000012", Some(12)),
             ("99999999999999999999", Some(u64::MAX)),
+            ("9999999999999999999a", None),
             ("1e30", Some(u64::MAX)),
             ("-5", None),
             ("", None),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::scan::Marks;
+
 /// The most pairs that are read from one query, as in Node's `querystring`.
 pub const MAX_PAIRS: usize = 1000;
 
@@ -9,16 +11,51 @@ pub const MAX_PAIRS: usize = 1000;
 ///
 /// A key without `=` has the empty value. Empty pairs (`&&`) are skipped.
 pub fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query
-        .split(|&byte| byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .take(MAX_PAIRS)
-        .map(|pair| {
-            pair.iter()
-                .position(|&byte| byte == b'=')
-                .and_then(|at| Some((pair.get(..at)?, pair.get(at + 1..)?)))
-                .unwrap_or((pair, b""))
-        })
+    let pairs = Pairs {
+        query,
+        start: 0,
+        marks: Marks::of(query),
+    };
+    pairs.take(MAX_PAIRS)
+}
+
+struct Pairs<'a> {
+    query: &'a [u8],
+    /// Where the next pair starts; beyond the end once there is none.
+    start: usize,
+    /// The marks from there on.
+    marks: Marks<'a>,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let start = self.start;
+            // The first one of a pair parts it; those after it are of the value.
+            let mut equals_sign = None;
+            let end = loop {
+                match self.marks.next() {
+                    Some(at) if self.query.get(at) == Some(&b'=') => {
+                        equals_sign = equals_sign.or(Some(at));
+                    }
+                    Some(at) => break at,
+                    None => break self.query.len(),
+                }
+            };
+            self.start = end + 1;
+            let pair = self.query.get(start..end)?;
+            if pair.is_empty() {
+                continue;
+            }
+            return Some(match equals_sign {
+                Some(at) => (self.query.get(start..at)?, self.query.get(at + 1..end)?),
+                None => (pair, b""),
+            });
+        }
+    }
 }
 
 /// Decodes a key or value: `%XX` in either case is a byte, `+` a space, and a `%` that is not
@@ -37,6 +74,11 @@ pub fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
 
 /// Decodes a value that must have exactly `N` bytes, without allocating.
 pub fn decode_exact<const N: usize>(raw: &[u8]) -> Option<[u8; N]> {
+    if let Ok(bytes) = <[u8; N]>::try_from(raw)
+        && is_plain(&bytes)
+    {
+        return Some(bytes);
+    }
     let mut decoded = Decoded(raw);
     let mut bytes = [0; N];
     for byte in &mut bytes {
@@ -58,8 +100,11 @@ pub(super) fn decode_into<'a>(raw: &'a [u8], buffer: &'a mut [u8]) -> Option<&'a
     buffer.get(..len)
 }
 
+/// Looks at all bytes, even behind one that is encoded: that can be done many at a time.
+#[inline]
 fn is_plain(raw: &[u8]) -> bool {
-    !raw.iter().any(|byte| matches!(byte, b'%' | b'+'))
+    let is_encoded = |byte: &u8| matches!(byte, b'%' | b'+');
+    !raw.iter().fold(false, |any, byte| any | is_encoded(byte))
 }
 
 /// The bytes that are left to decode.
@@ -68,31 +113,44 @@ struct Decoded<'a>(&'a [u8]);
 impl Iterator for Decoded<'_> {
     type Item = u8;
 
+    #[inline]
     fn next(&mut self) -> Option<u8> {
-        let (&first, rest) = self.0.split_first()?;
+        let (byte, rest) = match self.0 {
+            [b'%', high, low, rest @ ..] if is_digit(*high) && is_digit(*low) => {
+                (digit(*high) << 4 | digit(*low), rest)
+            }
+            [b'+', rest @ ..] => (b' ', rest),
+            [byte, rest @ ..] => (*byte, rest),
+            [] => return None,
+        };
         self.0 = rest;
-        Some(match (first, rest) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, rest @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    self.0 = rest;
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            _ => first,
-        })
+        Some(byte)
     }
 }
 
-const fn digit(text: u8) -> Option<u8> {
-    Some(match text {
-        b'0'..=b'9' => text - b'0',
-        b'a'..=b'f' => text - b'a' + 10,
-        b'A'..=b'F' => text - b'A' + 10,
-        _ => return None,
-    })
+const fn is_digit(text: u8) -> bool {
+    digit(text) != NO_DIGIT
 }
+
+/// The value of a hexadecimal digit, and [`NO_DIGIT`] for all else.
+const fn digit(text: u8) -> u8 {
+    DIGITS[text as usize]
+}
+
+const NO_DIGIT: u8 = u8::MAX;
+
+/// A table, since the digits of an info hash come at random: no processor foresees a branch on them.
+static DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let text = b"0123456789abcdef"[value];
+        digits[text as usize] = value as u8;
+        digits[text.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {
@@ -130,6 +188,11 @@ mod tests {
             (b"%zz%4g%g4", b"%zz%4g%g4"),
             (b"%%41", b"%A"),
             (b"%u0041", b"%u0041"),
+            (
+                b"%:0%0:%/0%0/%@0%0@%`0%0`%G0%0G",
+                b"%:0%0:%/0%0/%@0%0@%`0%0`%G0%0G",
+            ),
+            (b"%\xb10%0\xff", b"%\xb10%0\xff"),
             (b"\xe9\x00", b"\xe9\x00"),
         ] {
             assert_eq!(*decode(raw), *expected, "{}", raw.escape_ascii());
@@ -140,6 +203,10 @@ mod tests {
     #[test]
     fn exact_lengths() {
         assert_eq!(decode_exact(b"%41bc"), Some(*b"Abc"));
+        assert_eq!(decode_exact(b"a+%"), Some(*b"a %"));
+        assert_eq!(decode_exact(b"%41"), Some(*b"A"));
+        assert_eq!(decode_exact(b"%4"), Some(*b"%4"));
+        assert_eq!(decode_exact::<3>(b"%41"), None);
         assert_eq!(decode_exact::<2>(b"%41bc"), None);
         assert_eq!(decode_exact::<4>(b"%41bc"), None);
         assert_eq!(decode_exact(b""), Some([]));
@@ -149,6 +216,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn pairs_are_split_one_by_one(
+            query in vec(prop_oneof![any::<u8>(), Just(b'a'), Just(b'&'), Just(b'=')], 0..60),
+        ) {
+            let expected: Vec<_> = query
+                .split(|byte| *byte == b'&')
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+                    Some(at) => (&pair[..at], &pair[at + 1..]),
+                    None => (pair, &b""[..]),
+                })
+                .collect();
+            prop_assert_eq!(pairs(&query).collect::<Vec<_>>(), expected);
+        }
+
         /// Each byte raw where that means itself, else escaped in either case.
         #[test]
         fn any_escaping_means_the_same(bytes in vec((any::<u8>(), any::<bool>(), any::<bool>()), 20)) {

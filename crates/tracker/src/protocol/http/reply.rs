@@ -122,7 +122,9 @@ pub fn write_failure(out: &mut Vec<u8>, reason: &str, retry_in: Option<RetryIn>)
     encode::end(out);
 }
 
-pub(super) fn write_int(out: &mut Vec<u8>, key: &[u8], int: impl Into<i64>) {
+/// Made anew for each length of a key, so that the text of the length and the copy are constants.
+#[inline]
+pub(super) fn write_int<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], int: impl Into<i64>) {
     encode::bytes(out, key);
     encode::int(out, int);
 }
