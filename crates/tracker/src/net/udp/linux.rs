@@ -20,6 +20,9 @@ use super::{Handler, MAX_BATCHES, MAX_PACKET, Sockets};
 /// Packets moved by one call.
 const BATCH: usize = 64;
 
+/// So many at once show that more are on their way: it pays to look again before asking which sockets have any.
+const FEW: usize = 4;
+
 /// Longest sleep without a look at the clock, in milliseconds.
 const IDLE_TICK_MS: i32 = 1000;
 
@@ -122,7 +125,7 @@ fn drain(fd: RawFd, batch: &mut Batch, handler: &mut impl Handler) {
         batch.answer(received, handler);
         batch.send(fd);
         handler.sent();
-        if received < BATCH {
+        if received < FEW {
             return;
         }
     }
