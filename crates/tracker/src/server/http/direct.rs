@@ -1,4 +1,8 @@
-//! A connection's regular requests, answered without hyper until something else comes.
+//! A connection's regular requests, answered without hyper until something else comes: a request that is not
+//! regular or that the user's code takes part in, one that came in parts, or more than is answered in a turn. From
+//! then on the connection is hyper's.
+//!
+//! Nobody sees a difference, but for a peer that ends its sending with the request: it is answered here.
 
 use std::{
     cell::RefCell,
@@ -14,16 +18,23 @@ use tokio::{
     io::{AsyncRead, AsyncWriteExt, ReadBuf},
     net::TcpStream,
     sync::watch,
-    time,
+    time::{self, Instant},
 };
 
 use super::{
     listener::{CLOSE_GRACE, MAX_HEAD, Service},
     regular::RegularRequest,
 };
+use crate::clock;
 
 /// Answers to requests that came together are gathered up to here, in bytes.
 const MAX_GATHERED: usize = 16 * 1024;
+
+/// So many requests of a connection, then it is the others' turn.
+const MAX_ANSWERS: u64 = 64;
+
+/// Likewise bytes of answers.
+const MAX_SENT: usize = 256 * 1024;
 
 /// What the connections of a thread read into and write from, one after the other.
 pub(super) struct Buffers {
@@ -48,7 +59,16 @@ pub(super) struct Direct<'a, S> {
     pub(super) buffers: &'a RefCell<Buffers>,
     /// A connection that finished no request for this long is closed.
     pub(super) idle: Duration,
-    pub(super) finished: u64,
+    /// How many requests were.
+    finished: u64,
+}
+
+/// What is hyper's.
+pub(super) struct Rest {
+    /// What has been read and not answered.
+    pub(super) read: Vec<u8>,
+    /// When the connection is closed if hyper finishes none.
+    pub(super) deadline: Instant,
 }
 
 /// What to do when all that was answered is sent.
@@ -60,10 +80,27 @@ enum Next {
     Other(Vec<u8>),
 }
 
-impl<S: Service> Direct<'_, S> {
+impl<'a, S: Service> Direct<'a, S> {
+    pub(super) const fn new(
+        stream: &'a mut TcpStream,
+        remote: SocketAddr,
+        service: &'a S,
+        buffers: &'a RefCell<Buffers>,
+        idle: Duration,
+    ) -> Self {
+        Self {
+            stream,
+            remote,
+            service,
+            buffers,
+            idle,
+            finished: 0,
+        }
+    }
+
     /// Serves the connection until it is over, which gives `None`, or until something has been read that is
     /// for hyper.
-    pub(super) async fn serve(mut self, stop: &mut watch::Receiver<bool>) -> Option<Vec<u8>> {
+    pub(super) async fn serve(mut self, stop: &mut watch::Receiver<bool>) -> Option<Rest> {
         let mut seen = self.finished;
         let mut idle = pin!(time::sleep(self.idle));
         let mut stopped = pin!(stop.wait_for(|&stop| stop));
@@ -75,7 +112,8 @@ impl<S: Service> Direct<'_, S> {
                         return None;
                     }
                     seen = self.finished;
-                    let next = idle.deadline() + self.idle;
+                    // Sending may have gone on beyond the deadline.
+                    let next = idle.deadline().max(Instant::from_std(clock::instant())) + self.idle;
                     idle.as_mut().reset(next);
                     continue;
                 }
@@ -85,7 +123,7 @@ impl<S: Service> Direct<'_, S> {
                 let mut sending = pin!(self.stream.write_all(&unsent));
                 tokio::select! {
                     result = sending.as_mut() => result.ok()?,
-                    () = time::sleep(self.idle) => return None,
+                    () = time::sleep_until(idle.deadline() + self.idle) => return None,
                     _ = stopped.as_mut() => {
                         let _ = time::timeout(CLOSE_GRACE, sending).await;
                         return None;
@@ -95,7 +133,11 @@ impl<S: Service> Direct<'_, S> {
             match next {
                 Next::Read => {}
                 Next::End => return None,
-                Next::Other(read) => return Some(read),
+                Next::Other(read) => {
+                    let finished_some = u32::from(self.finished != seen);
+                    let deadline = idle.deadline() + self.idle * finished_some;
+                    return Some(Rest { read, deadline });
+                }
             }
         }
     }
@@ -105,7 +147,9 @@ impl<S: Service> Direct<'_, S> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, Next)> {
         let mut buffers = self.buffers.borrow_mut();
         let Buffers { input, output } = &mut *buffers;
-        loop {
+        let end = self.finished.wrapping_add(MAX_ANSWERS);
+        let mut sent_all = 0;
+        while self.finished < end {
             let mut read = ReadBuf::new(input);
             let result = ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut read));
             let mut rest = read.filled();
@@ -113,7 +157,6 @@ impl<S: Service> Direct<'_, S> {
                 return Poll::Ready((Vec::new(), Next::End));
             }
             while !rest.is_empty() {
-                output.clear();
                 let mut next = answer(
                     &mut rest,
                     self.remote,
@@ -121,12 +164,12 @@ impl<S: Service> Direct<'_, S> {
                     output,
                     &mut self.finished,
                 );
-                let Ok(sent) = send(self.stream, output) else {
+                sent_all += output.len();
+                let Ok(unsent) = send(self.stream, output) else {
                     return Poll::Ready((Vec::new(), Next::End));
                 };
-                let unsent = output.get(sent..).unwrap_or_default().to_vec();
-                output.shrink_to(2 * MAX_GATHERED);
-                if matches!(next, Next::Read) && !unsent.is_empty() && !rest.is_empty() {
+                let has_rest = matches!(next, Next::Read) && !rest.is_empty();
+                if has_rest && (!unsent.is_empty() || sent_all > MAX_SENT) {
                     next = Next::Other(rest.to_vec());
                 }
                 if !unsent.is_empty() || !matches!(next, Next::Read) {
@@ -134,6 +177,8 @@ impl<S: Service> Direct<'_, S> {
                 }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -161,13 +206,24 @@ fn answer<S: Service>(
     Next::Read
 }
 
-/// Sends as much as goes without waiting.
-fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+/// Sends as much as goes without waiting; the rest. `bytes` is empty then.
+fn send(stream: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     if bytes.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    match stream.try_write(bytes) {
+    let result = match stream.try_write(bytes) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         result => result,
-    }
+    };
+    // Not kept if there are many of them: an answer may be a scrape of everything.
+    let unsent = match result {
+        Ok(sent) if sent < bytes.len() => {
+            bytes.drain(..sent);
+            std::mem::take(bytes)
+        }
+        _ => Vec::new(),
+    };
+    bytes.clear();
+    bytes.shrink_to(2 * MAX_GATHERED);
+    result.map(|_| unsent)
 }

@@ -274,18 +274,20 @@ impl Drop for Open {
 async fn serve<S: Service>(mut stream: TcpStream, remote: SocketAddr, thread: Rc<Thread<S>>) {
     let mut stop = thread.stop.clone();
     let idle = thread.connections.idle;
-    let direct = Direct {
-        stream: &mut stream,
-        remote,
-        service: &*thread.service,
-        buffers: &thread.buffers,
-        idle,
-        finished: 0,
-    };
-    if let Some(read) = direct.serve(&mut stop).await {
-        let stream = Prefixed::new(read, stream);
+    let direct = Direct::new(&mut stream, remote, &*thread.service, &thread.buffers, idle);
+    if let Some(rest) = direct.serve(&mut stop).await {
+        let stream = Prefixed::new(rest.read, stream);
+        let timer = time::sleep_until(rest.deadline);
         // In a box: most connections never come here, and it takes ten times as much memory.
-        Box::pin(serve_any(stream, remote, idle, &thread.service, stop)).await;
+        Box::pin(serve_any(
+            stream,
+            remote,
+            timer,
+            idle,
+            &thread.service,
+            stop,
+        ))
+        .await;
     }
 }
 
@@ -293,6 +295,7 @@ async fn serve<S: Service>(mut stream: TcpStream, remote: SocketAddr, thread: Rc
 async fn serve_any<S: Service>(
     stream: Prefixed,
     remote: SocketAddr,
+    timer: time::Sleep,
     idle: Duration,
     service: &Rc<S>,
     mut stop: watch::Receiver<bool>,
@@ -318,7 +321,6 @@ async fn serve_any<S: Service>(
         .with_upgrades();
     tokio::pin!(connection);
     let mut seen = finished.get();
-    let timer = time::sleep(idle);
     tokio::pin!(timer);
     loop {
         tokio::select! {

@@ -1,4 +1,5 @@
-//! HTTP (BEP 3, BEP 48): a hyper connection per client, a current-thread runtime per core.
+//! HTTP (BEP 3, BEP 48): a task per connection, a current-thread runtime per core. Regular requests are answered by
+//! code of our own, all others come by hyper.
 
 mod answer;
 mod direct;

@@ -86,7 +86,19 @@ mod tests {
         let mut bytes = [0; 8];
         stream.read_exact(&mut bytes).await.unwrap();
         assert_eq!(&bytes, b"hello wo");
-        let (rest, _) = stream.into_parts();
-        assert_eq!(rest, b"");
+        assert_eq!(stream.into_parts().0, b"");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_read_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mut stream = Prefixed::new(b"hello".to_vec(), stream);
+        let mut bytes = [0; 2];
+        stream.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"he");
+        assert_eq!(stream.into_parts().0, b"llo");
     }
 }

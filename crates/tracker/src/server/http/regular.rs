@@ -92,8 +92,8 @@ impl Kind {
 fn is_plain(target: &str) -> bool {
     target.starts_with('/')
         && target.bytes().all(|byte| {
-            // Without `"`, `#`, `<`, `>`, and in a path `{`, `|`, `}`: those have rules of their own.
-            matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'z' | b'~')
+            // Not `"`, `#`, `<`, `>`, `` ` ``, `{`, `|`, `}`: hyper has rules of its own for each.
+            matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=b'z' | b'~')
         })
 }
 
@@ -180,6 +180,7 @@ mod tests {
             "GET * HTTP/1.1\r\n\r\n",
             "GET /a#b HTTP/1.1\r\n\r\n",
             "GET /{a} HTTP/1.1\r\n\r\n",
+            "GET /`a HTTP/1.1\r\n\r\n",
             "GET /\u{e9} HTTP/1.1\r\n\r\n",
             "GET /a HTTP/1.1\r\nno colon\r\n\r\n",
             "GET /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
@@ -211,7 +212,7 @@ mod tests {
         let mut head = ResponseHead::default();
         let mut out = Vec::new();
         head.write(&mut out, 12, false, Timestamp::from_secs(1));
-        let text = String::from_utf8(out).unwrap();
+        let text = String::from_utf8(out.clone()).unwrap();
         let (before, rest) = text.split_once("date: ").unwrap();
         assert_eq!(
             before,
@@ -220,6 +221,22 @@ mod tests {
         let date = httpdate::parse_http_date(rest.strip_suffix("\r\n\r\n").unwrap()).unwrap();
         let age = clock::time_of_day().duration_since(date).unwrap();
         assert!(age.as_secs() < 60, "{age:?}");
+
+        // Not before the next second.
+        for (now, date) in [(1, &b"then"[..]), (2, &head.date.clone())] {
+            head.date = b"then".to_vec();
+            out.clear();
+            head.write(&mut out, 0, true, Timestamp::from_secs(now));
+            let text = [
+                &b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n"[..],
+                b"content-length: 0\r\ndate: ",
+                date,
+                b"\r\n\r\n",
+            ];
+            // The time of day may have moved on by now.
+            assert_eq!(out.len(), text.concat().len());
+            assert_eq!(out == text.concat(), now == 1 || head.date == date);
+        }
     }
 
     proptest! {

@@ -299,21 +299,24 @@ impl Service for HttpService {
         }
         let now = clock::timestamp();
         let mut body = self.body.borrow_mut();
-        body.clear();
         let result = catch_unwind(AssertUnwindSafe(|| {
             self.answer_regular(request, remote, now, &mut body)
         }));
-        match result {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(panic) => *body = self.bug(&*panic),
+        let is_answered = match result {
+            Ok(is_answered) => is_answered,
+            Err(panic) => {
+                *body = self.bug(&*panic);
+                true
+            }
+        };
+        if is_answered {
+            let mut head = self.head.borrow_mut();
+            head.write(out, body.len(), request.closes, now);
+            out.extend_from_slice(&body);
         }
-        self.head
-            .borrow_mut()
-            .write(out, body.len(), request.closes, now);
-        out.extend_from_slice(&body);
+        body.clear();
         body.shrink_to(KEPT_BODY);
-        true
+        is_answered
     }
 
     fn accept_failed(&self, error: io::Error) {
@@ -394,8 +397,7 @@ impl HttpService {
             self.respond(&prepared, now, body).map(|()| true)
         });
         result.unwrap_or_else(|refused| {
-            body.clear();
-            body.append(&mut self.refuse(refused, remote, now));
+            *body = self.refuse(refused, remote, now);
             true
         })
     }
