@@ -51,7 +51,7 @@ function parts ({ wrk, nginx: nginxFile, aquatic, original: module }) {
       // The slowest to fill, and far from its goal.
       original(module.server, OPTIONS, { pairs: 3 }),
       // With a core for each of them it is quicker, and by CPU time the better one to compare with.
-      { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 3 },
+      { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 2 },
       // No goal is about these.
       // Its statistics page, on by default, lists all torrents at every HTTP request.
       original(module.server, { ...OPTIONS, stats: false }, { key: 'stats off', name: 'original, stats off', pairs: 1 }),
