@@ -1,6 +1,6 @@
 //! From the query of an HTTP announce to the body of its answer: what `server/http` does but for HTTP.
 
-use std::hint::black_box;
+use std::{hint::black_box, mem};
 
 use tracker::{
     protocol::http::{self, AnnounceReply},
@@ -53,6 +53,7 @@ fn announce() -> Operation {
         .collect();
     let mut rng = fastrand::Rng::with_seed(3);
     let mut choose = fastrand::Rng::with_seed(4);
+    let mut body = Vec::new();
     Box::new(move || {
         let query = &queries[choose.usize(..queries.len())];
         let query = http::parse_announce(query.as_bytes()).expect("a whole query");
@@ -68,7 +69,7 @@ fn announce() -> Operation {
                 interval: INTERVAL,
                 ..AnnounceReply::default()
             },
-            body: Vec::with_capacity(512),
+            body: mem::take(&mut body),
         };
         tracker.announce(
             &announce,
@@ -78,7 +79,8 @@ fn announce() -> Operation {
             &mut rng,
             &mut answer,
         );
-        black_box(answer.finish());
+        body = black_box(answer.finish());
+        body.clear();
     })
 }
 
@@ -89,10 +91,10 @@ fn scrape() -> Operation {
         query.push_str("&info_hash=");
         http::escape(&mut query, &world::info_hash(number * 97).0);
     }
+    let mut body = Vec::new();
     Box::new(move || {
         let query = black_box(query.as_bytes());
         let hashes = http::parse_scrape(query).expect("whole hashes");
-        let mut body = Vec::with_capacity(64 + 80 * hashes.len());
         http::begin_scrape(&mut body);
         for hash in hashes {
             let stats = tracker.scrape(&hash);
@@ -105,7 +107,8 @@ fn scrape() -> Operation {
             );
         }
         http::end_scrape(&mut body, INTERVAL);
-        black_box(body);
+        black_box(&body);
+        body.clear();
     })
 }
 

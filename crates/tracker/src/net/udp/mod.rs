@@ -16,8 +16,8 @@ use socket2::Socket;
 /// with BEP 41 options rarely 400. What is longer arrives cut.
 pub const MAX_PACKET: usize = 2048;
 
-/// Batches of one family before the other one and the clock get their turn: under a flood neither
-/// time nor IPv6 may stand still.
+/// Batches of one family before the other one and the end get their turn: under a flood neither
+/// IPv6 nor `close` may have to wait for ever.
 const MAX_BATCHES: usize = 8;
 
 /// What a datagram loop calls.

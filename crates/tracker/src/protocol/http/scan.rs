@@ -5,7 +5,7 @@
 pub(super) struct Marks<'a> {
     /// What has not been looked at yet.
     rest: &'a [u8],
-    /// Where the last eight bytes that were looked at end, be the query shorter or not.
+    /// Where the last eight bytes that were looked at end. Those of the end of a query are filled up with zeros.
     end: usize,
     /// The top bit of each of those eight bytes that is a mark, but for the marks given out.
     found: u64,
@@ -32,6 +32,7 @@ impl Iterator for Marks<'_> {
             self.end += 8;
             self.found = marks(word);
         }
+        // From the end, so that nothing can wrap.
         let from_end = 8 - self.found.trailing_zeros() as usize / 8;
         self.found &= self.found - 1;
         Some(self.end - from_end)

@@ -1,6 +1,6 @@
 //! A connection's regular requests, answered without hyper until something else comes: a request that is not
-//! regular or that the user's code takes part in, one that came in parts, or more than is answered in a turn. From
-//! then on the connection is hyper's.
+//! regular or that the user's code takes part in, one that came in parts, or more answers at once than the peer takes
+//! or a turn has room for. From then on the connection is hyper's.
 //!
 //! Nobody sees a difference, but for a peer that ends its sending with the request: it is answered here.
 
@@ -30,10 +30,11 @@ use crate::clock;
 /// Answers to requests that came together are gathered up to here, in bytes.
 const MAX_GATHERED: usize = 16 * 1024;
 
-/// So many requests of a connection, then it is the others' turn.
+/// So many requests of a connection, and then it is the others' turn. Looked at between reads: what was read by then,
+/// at most 16 KiB, is answered.
 const MAX_ANSWERS: u64 = 64;
 
-/// Likewise bytes of answers.
+/// Likewise bytes of answers; what was read and not answered by then is hyper's.
 const MAX_SENT: usize = 256 * 1024;
 
 /// What the connections of a thread read into and write from, one after the other.
@@ -53,13 +54,13 @@ impl Default for Buffers {
 
 /// A connection of which nothing else has come so far.
 pub(super) struct Direct<'a, S> {
-    pub(super) stream: &'a mut TcpStream,
-    pub(super) remote: SocketAddr,
-    pub(super) service: &'a S,
-    pub(super) buffers: &'a RefCell<Buffers>,
+    stream: &'a mut TcpStream,
+    remote: SocketAddr,
+    service: &'a S,
+    buffers: &'a RefCell<Buffers>,
     /// A connection that finished no request for this long is closed.
-    pub(super) idle: Duration,
-    /// How many requests were.
+    idle: Duration,
+    /// How many requests it finished.
     finished: u64,
 }
 
@@ -134,8 +135,10 @@ impl<'a, S: Service> Direct<'a, S> {
                 Next::Read => {}
                 Next::End => return None,
                 Next::Other(read) => {
-                    let finished_some = u32::from(self.finished != seen);
-                    let deadline = idle.deadline() + self.idle * finished_some;
+                    let mut deadline = idle.deadline();
+                    if self.finished != seen {
+                        deadline += self.idle;
+                    }
                     return Some(Rest { read, deadline });
                 }
             }
@@ -147,9 +150,11 @@ impl<'a, S: Service> Direct<'a, S> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<(Vec<u8>, Next)> {
         let mut buffers = self.buffers.borrow_mut();
         let Buffers { input, output } = &mut *buffers;
+        // Empty, unless a panic ended another connection of the thread in the midst of an answer.
+        output.clear();
         let end = self.finished.wrapping_add(MAX_ANSWERS);
         let mut sent_all = 0;
-        while self.finished < end {
+        while self.finished < end && sent_all <= MAX_SENT {
             let mut read = ReadBuf::new(input);
             let result = ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut read));
             let mut rest = read.filled();
@@ -215,15 +220,118 @@ fn send(stream: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<Vec<u8>> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         result => result,
     };
-    // Not kept if there are many of them: an answer may be a scrape of everything.
     let unsent = match result {
-        Ok(sent) if sent < bytes.len() => {
+        // A scrape of everything: two of it would be too many.
+        Ok(sent) if bytes.len() - sent > MAX_SENT => {
             bytes.drain(..sent);
             std::mem::take(bytes)
         }
-        _ => Vec::new(),
+        Ok(sent) => bytes.get(sent..).unwrap_or_default().to_vec(),
+        Err(_) => Vec::new(),
     };
     bytes.clear();
     bytes.shrink_to(2 * MAX_GATHERED);
     result.map(|_| unsent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use http_body_util::Full;
+    use hyper::{Request, Response, body::Bytes, body::Incoming};
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    /// Answers with the target, but for `/other`.
+    #[derive(Default)]
+    struct Echo(Cell<usize>);
+
+    impl Service for Echo {
+        async fn answer(&self, _: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+            Response::default()
+        }
+
+        fn answer_at_once(
+            &self,
+            request: &RegularRequest<'_, '_>,
+            _: SocketAddr,
+            out: &mut Vec<u8>,
+        ) -> bool {
+            if request.target == "/other" {
+                return false;
+            }
+            self.0.set(self.0.get() + 1);
+            out.extend_from_slice(request.target.as_bytes());
+            true
+        }
+
+        fn accept_failed(&self, _: io::Error) {}
+
+        fn housekeep(&self) -> bool {
+            false
+        }
+    }
+
+    /// What becomes of a connection on which `requests` come: how many were answered, what the peer got, and what is
+    /// left for hyper.
+    async fn serve(requests: &str) -> (usize, String, Option<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (mut stream, remote) = listener.accept().await.unwrap();
+        peer.write_all(requests.as_bytes()).await.unwrap();
+        peer.shutdown().await.unwrap();
+        let (service, buffers) = (Echo::default(), RefCell::default());
+        let (_keep, mut stop) = watch::channel(false);
+        let direct = Direct::new(
+            &mut stream,
+            remote,
+            &service,
+            &buffers,
+            Duration::from_secs(60),
+        );
+        let rest = direct.serve(&mut stop).await;
+        drop(stream);
+        let mut answers = String::new();
+        // Ends by a reset where something was left unread.
+        let _ = peer.read_to_string(&mut answers).await;
+        let rest = rest.map(|rest| String::from_utf8(rest.read).unwrap());
+        (service.0.get(), answers, rest)
+    }
+
+    fn get(target: &str) -> String {
+        format!("GET {target} HTTP/1.1\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn regular_requests_are_answered_here() {
+        assert_eq!(
+            serve(&(get("/a") + &get("/b"))).await,
+            (2, "/a/b".into(), None)
+        );
+    }
+
+    #[tokio::test]
+    async fn the_first_other_request_and_all_behind_it_are_left() {
+        let left = get("/other") + &get("/b");
+        assert_eq!(
+            serve(&(get("/a") + &left)).await,
+            (1, "/a".into(), Some(left))
+        );
+        assert_eq!(
+            serve("GET /a").await,
+            (0, String::new(), Some("GET /a".into()))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_turn_ends_and_another_begins() {
+        let count = 4 * MAX_ANSWERS as usize;
+        let requests = get("/").repeat(count);
+        assert!(requests.len() < MAX_HEAD);
+        assert_eq!(serve(&requests).await, (count, "/".repeat(count), None));
+    }
 }

@@ -55,7 +55,8 @@ pub(super) trait Service: 'static {
         remote: SocketAddr,
     ) -> impl Future<Output = Response<Full<Bytes>>>;
 
-    /// Appends the answer to a regular request, unless that takes time or the user's code takes part in it.
+    /// Appends the answer to a regular request, unless that takes time or the user's code takes part in it;
+    /// whether it did.
     fn answer_at_once(
         &self,
         request: &RegularRequest<'_, '_>,

@@ -299,13 +299,15 @@ impl Service for HttpService {
         }
         let now = clock::timestamp();
         let mut body = self.body.borrow_mut();
+        body.clear();
         let result = catch_unwind(AssertUnwindSafe(|| {
             self.answer_regular(request, remote, now, &mut body)
         }));
         let is_answered = match result {
             Ok(is_answered) => is_answered,
             Err(panic) => {
-                *body = self.bug(&*panic);
+                body.clear();
+                body.extend_from_slice(&self.bug(&*panic));
                 true
             }
         };
@@ -371,7 +373,7 @@ impl HttpService {
         plain(body)
     }
 
-    /// Appends the body of the answer, unless the user's code takes part in it.
+    /// Appends the body of the answer, be it a refusal, unless the user's code takes part in it; whether it did.
     fn answer_regular(
         &self,
         request: &RegularRequest<'_, '_>,
@@ -397,7 +399,7 @@ impl HttpService {
             self.respond(&prepared, now, body).map(|()| true)
         });
         result.unwrap_or_else(|refused| {
-            *body = self.refuse(refused, remote, now);
+            body.extend_from_slice(&self.refuse(refused, remote, now));
             true
         })
     }
