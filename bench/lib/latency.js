@@ -21,7 +21,7 @@ const LIVELY = { torrents: 3125, peers: 100_000, seed: 2 }
 const NUMWANT = 30
 const SOCKETS = 16
 /** How often the lively peers announce to find the maximum. */
-const ROUNDS = 10
+const ROUNDS = 5
 
 // The silent peers have announced within some seconds before the measurement, and go between 3 and 15 s from its begin.
 const LIFETIME_S = 12
@@ -66,7 +66,9 @@ function parts ({ load, aquatic }) {
     ours(brief, { key: 'expiry', name: 'ours, silent peers expire' }),
     {
       ...aquaticUdp(aquatic, { max_peer_age: LIFETIME_S, torrent_cleaning_interval: CLEANING_S }),
-      name: 'aquatic_udp, silent peers expire'
+      name: 'aquatic_udp, silent peers expire',
+      // It loses so many answers that no percentile is left: one run shows it.
+      pairs: 1
     }
   ]
   // Found in the first run; then the same for all.
