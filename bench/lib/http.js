@@ -19,7 +19,7 @@ const SAMPLES = 500
 const REQUEST_LIMIT_MS = 10_000
 
 /** For all peers to announce once over HTTP, to begin with and at most. */
-const FILL_S = 3
+const FILL_S = 5
 const FILL_LIMIT_S = 60
 
 const OPTIONS = { ws: false }
@@ -51,7 +51,7 @@ function parts ({ wrk, nginx: nginxFile, aquatic, original: module }) {
       // The slowest to fill, and far from its goal.
       original(module.server, OPTIONS, { pairs: 2 }),
       // With a core for each of them it is quicker, and by CPU time the better one to compare with.
-      { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 2 },
+      { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 1 },
       // No goal is about these.
       // Its statistics page, on by default, lists all torrents at every HTTP request.
       original(module.server, { ...OPTIONS, stats: false }, { key: 'stats off', name: 'original, stats off', pairs: 1 }),

@@ -56,7 +56,7 @@ function parts ({ loadTest, aquatic, load, original: module }) {
       { ...udpFloor(load), warmUp: 1 },
       // The load is on both cores too: with one of its threads each of ours has as much to do as the other.
       ours({ ...OPTIONS, threads: 2 },
-        { key: 'threads', name: 'ours, two threads on both cores', cores: 'all', loadThreads: 2 }),
+        { key: 'threads', name: 'ours, two threads on both cores', cores: 'all', loadThreads: 2, pairs: 3 }),
       original(module.server, OPTIONS, { name: 'original, few peers', population: FEW, pairs: FAR_PAIRS }),
       ours(OPTIONS,
         { key: 'listeners', name: 'ours, listeners on every event, few peers', use: 'listeners', ...FEW_TO_OURS }),
