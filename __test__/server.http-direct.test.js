@@ -92,7 +92,8 @@ for (const { name, opts } of SOCKET_PATHS) {
     // Only the end of the turn can have it go on.
     const server = await start(t, { idleTimeout: 2 ** 31 - 1 })
     const infoHash = randomHex()
-    const request = (n, headers) => get(announcePath({ infoHash, peerId: randomHex(), port: n + 1, numwant: 0 }), headers)
+    const request = (n, headers) =>
+      get(announcePath({ infoHash, peerId: randomHex(), port: n + 1, numwant: 0 }), headers)
     const requests = Array.from({ length: 300 }, (_, n) => request(n, n === 299 ? CLOSE : ''))
     const answer = await raw(httpPort(server), requests.join(''))
     assert.deepStrictEqual(incompletes(answer), Array.from({ length: 300 }, (_, n) => n + 1))
