@@ -100,6 +100,11 @@ pub struct AnnounceParams {
 }
 
 impl AnnounceParams {
+    /// What the announce is called in errors.
+    pub(super) fn what(&self) -> &'static str {
+        self.event.wire_name().unwrap_or("update")
+    }
+
     /// An announce that goes over HTTP alone.
     pub fn of_query(query: String) -> Self {
         Self {

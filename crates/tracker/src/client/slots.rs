@@ -24,6 +24,13 @@ pub(super) struct Slot {
     _total: OwnedSemaphorePermit,
 }
 
+/// The turns at one host of a task with many requests; those that it has end when dropped.
+pub(super) struct Turns {
+    host: Arc<Semaphore>,
+    total: Arc<Semaphore>,
+    held: usize,
+}
+
 impl Slots {
     pub(super) fn new(total: usize, per_host: usize) -> Self {
         Self {
@@ -46,6 +53,15 @@ impl Slots {
         })
     }
 
+    /// The same for many requests to one host; none has its turn yet.
+    pub(super) fn turns(&self, host: &str) -> Turns {
+        Turns {
+            host: self.host(host),
+            total: Arc::clone(&self.total),
+            held: 0,
+        }
+    }
+
     fn host(&self, host: &str) -> Arc<Semaphore> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= SWEEP_AT {
@@ -56,6 +72,60 @@ impl Slots {
             .entry(host.to_owned())
             .or_insert_with(|| Arc::new(Semaphore::new(self.per_host)));
         Arc::clone(turns)
+    }
+}
+
+impl Turns {
+    /// Takes up to `most` turns without waiting, and returns how many.
+    pub(super) fn try_acquire(&mut self, most: usize) -> usize {
+        let free = self.host.available_permits();
+        let free = free.min(self.total.available_permits()).min(most);
+        // Others may have been quicker.
+        let Some(count) = u32::try_from(free).ok().filter(|count| *count > 0) else {
+            return 0;
+        };
+        let Ok(host) = self.host.try_acquire_many(count) else {
+            return 0;
+        };
+        let Ok(total) = self.total.try_acquire_many(count) else {
+            return 0;
+        };
+        host.forget();
+        total.forget();
+        self.held += free;
+        free
+    }
+
+    /// Waits for one turn, after those who came before.
+    pub(super) async fn acquire(&mut self) {
+        // They are never closed.
+        let Ok(host) = self.host.acquire().await else {
+            return;
+        };
+        let Ok(total) = self.total.acquire().await else {
+            return;
+        };
+        host.forget();
+        total.forget();
+        self.held += 1;
+    }
+
+    /// Gives a turn back.
+    pub(super) fn release(&mut self) {
+        self.give_back(1);
+    }
+
+    fn give_back(&mut self, count: usize) {
+        let count = count.min(self.held);
+        self.held -= count;
+        self.host.add_permits(count);
+        self.total.add_permits(count);
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.give_back(self.held);
     }
 }
 
@@ -99,6 +169,25 @@ mod tests {
         let mut waiting = pin!(slots.acquire("slow"));
         assert!(poll(waiting.as_mut()).is_pending());
         assert!(try_acquire(&slots, "quick").is_some());
+    }
+
+    #[test]
+    fn a_task_takes_what_is_free() {
+        let slots = Slots::new(5, 3);
+        let mut many = slots.turns("a");
+        assert_eq!(many.try_acquire(2), 2);
+        assert_eq!(many.try_acquire(9), 1, "three per host");
+        assert_eq!(many.try_acquire(9), 0);
+        let mut others = slots.turns("b");
+        assert_eq!(others.try_acquire(9), 2, "five in all");
+        many.release();
+        assert_eq!(others.try_acquire(9), 1);
+        assert!(poll(pin!(many.acquire())).is_pending());
+        drop(others);
+        assert!(poll(pin!(many.acquire())).is_ready());
+        assert_eq!(many.try_acquire(9), 0);
+        drop(many);
+        assert_eq!(slots.turns("a").try_acquire(9), 3);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sockets: binding groups of them, moving datagrams in batches, accepting connections.
 //!
 //! Knows nothing of BitTorrent. The only part of the engine with `unsafe` code, and that only in
-//! `udp/linux.rs`, where the batched system calls are.
+//! `udp/linux.rs` and `udp/linux_burst.rs`, where the batched system calls are.
 
 mod bind;
 mod descriptors;

@@ -3,10 +3,12 @@
 mod associations;
 mod connections;
 mod exchange;
+mod inbox;
 mod socket;
+mod volley;
 
 use std::{
-    io,
+    io, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -20,6 +22,7 @@ use self::{
     exchange::{Exchange, Reply, exchange},
     socket::{Action, Answer, Socket},
 };
+pub(super) use self::{inbox::Inbox, volley::Volley};
 use super::{
     error::{ClientError, Failure, bounded_text},
     os_error::Cause,
@@ -78,6 +81,19 @@ enum Ask<'a> {
     Scrape(&'a [InfoHash]),
 }
 
+/// How far a request has come.
+pub(super) struct Course {
+    /// The addresses where it has not been asked in vain.
+    targets: Vec<SocketAddr>,
+    /// Its end, but for the time that it waited for turns.
+    deadline: Instant,
+    queued: Duration,
+    /// What went wrong at the addresses before.
+    error: Option<ClientError>,
+    /// Whether an error packet was answered with a new connect.
+    started_over: bool,
+}
+
 impl UdpTransport {
     pub(super) fn new(handle: Handle, resolver: Arc<Resolver>, config: &ClientConfig) -> Self {
         let relays = Associations::new(
@@ -102,26 +118,24 @@ impl UdpTransport {
         params: &AnnounceParams,
         families: &[Family],
     ) -> Result<AnnounceReply, ClientError> {
-        let what = params.event.wire_name().unwrap_or("update");
         let ask = Ask::Announce(params, &url.path_and_query);
-        let answer = self.ask(request, url, ask, what, families).await?;
-        match parse_response(&answer.packet) {
-            Ok(Response::Announce {
-                interval,
-                leechers,
-                seeders,
-                peers,
-                ..
-            }) => {
-                let head = Head {
-                    interval,
-                    leechers,
-                    seeders,
-                };
-                Ok(announce_reply(request, &head, peers, answer.family))
-            }
-            _ => Err(unexpected(request)),
-        }
+        let answer = self.ask(request, url, ask, params.what(), families).await?;
+        announce_answer(request, &answer.packet, answer.family)
+    }
+
+    /// Goes on with an announce that has left a volley.
+    pub(super) async fn announce_alone(
+        &self,
+        request: &TrackerRequest,
+        url: &UdpUrl,
+        params: &AnnounceParams,
+        course: Course,
+    ) -> Result<AnnounceReply, ClientError> {
+        let ask = Ask::Announce(params, &url.path_and_query);
+        let answer = self
+            .ask_each(request, url, ask, params.what(), course)
+            .await?;
+        announce_answer(request, &answer.packet, answer.family)
     }
 
     pub(super) async fn scrape(
@@ -166,39 +180,43 @@ impl UdpTransport {
         if let Some(proxy) = &request.proxy {
             return Box::pin(self.ask_through(proxy, request, url, ask, what)).await;
         }
-        let text = || request.url.as_str().to_owned();
-        let timed_out = || ClientError::UdpTimeout { what, url: text() };
-        let udp = |cause| ClientError::Udp { cause, url: text() };
         let deadline = Instant::now() + request.timeout;
-        let addresses = tokio::time::timeout_at(deadline, self.resolver.resolve(&url.host))
-            .await
-            .map_err(|_| timed_out())?
-            .map_err(udp)?;
-        let mut targets: Vec<_> = families
-            .iter()
-            .filter_map(|family| first_of(*family, &addresses))
-            .map(|ip| SocketAddr::new(ip, url.port))
-            .collect();
-        // One stays in any case: its error is the one to tell.
-        if let [first, second] = targets[..] {
-            if !has_route(second) {
-                targets.pop();
-            } else if !has_route(first) {
-                targets.remove(0);
-            }
-        }
-        let mut error = None;
-        let mut queued = Duration::ZERO;
-        for (index, tracker) in targets.iter().enumerate() {
-            let until = if index + 1 < targets.len() {
-                Instant::now() + request.timeout * FIRST_FAMILY_TENTHS / 10
-            } else {
-                deadline + queued
-            };
+        let found = match tokio::time::timeout_at(deadline, self.resolver.resolve(&url.host)).await
+        {
+            Ok(Ok(addresses)) => Ok(addresses),
+            Ok(Err(cause)) => Err(Fail::Send(cause)),
+            Err(_) => Err(Fail::Silence(None)),
+        };
+        let addresses = found.map_err(|fail| error_of(&fail, what, request))?;
+        let course = Course {
+            targets: targets(families, &addresses, url.port),
+            deadline,
+            queued: Duration::ZERO,
+            error: None,
+            started_over: false,
+        };
+        self.ask_each(request, url, ask, what, course).await
+    }
+
+    /// Asks at one address after the other.
+    async fn ask_each(
+        &self,
+        request: &TrackerRequest,
+        url: &UdpUrl,
+        ask: Ask<'_>,
+        what: &'static str,
+        mut course: Course,
+    ) -> Result<Answer, ClientError> {
+        let count = course.targets.len();
+        for (index, tracker) in mem::take(&mut course.targets).iter().enumerate() {
+            let deadline = course.deadline + course.queued;
+            let until = until(request, deadline, count - index);
             let asked = match self.connections(Family::of(tracker.ip())) {
                 Ok(connections) => {
                     let tracker = Target::from(*tracker);
-                    let ask = self.ask_at(&connections, &tracker, ask, until, &mut queued);
+                    let started_over = mem::take(&mut course.started_over);
+                    let queued = &mut course.queued;
+                    let ask = self.ask_at(&connections, &tracker, ask, until, queued, started_over);
                     ask.await
                 }
                 Err(error) => Err(Fail::Send(Cause::io(&error, "bind", None))),
@@ -206,15 +224,16 @@ impl UdpTransport {
             let failed = match asked {
                 Ok(answer) => return Ok(answer),
                 Err(Fail::Refused(message)) => return Err(refused(&message)),
-                Err(Fail::Silence(Some(fault))) => ClientError::UdpReply { fault, url: text() },
-                Err(Fail::Silence(None) | Fail::Lost) => timed_out(),
-                Err(Fail::Send(cause)) => udp(cause),
+                Err(fail) => error_of(&fail, what, request),
             };
             // The preferred family's error tells more than that the other does not work either.
-            error.get_or_insert(failed);
+            course.error.get_or_insert(failed);
         }
         self.resolver.forget(&url.host);
-        Err(error.unwrap_or_else(|| udp(Cause::no_address(&url.host.to_string()))))
+        Err(course.error.unwrap_or_else(|| {
+            let cause = Cause::no_address(&url.host.to_string());
+            error_of(&Fail::Send(cause), what, request)
+        }))
     }
 
     /// Asks by way of a proxy's relay, or not at all. A name is the proxy's to resolve.
@@ -240,7 +259,7 @@ impl UdpTransport {
                 .await
                 .map_err(|_| failed(Cause::text("the proxy does not answer")))?
                 .map_err(failed)?;
-            let ask = self.ask_at(&connections, &tracker, ask, until, &mut queued);
+            let ask = self.ask_at(&connections, &tracker, ask, until, &mut queued, false);
             match ask.await {
                 Ok(answer) => return Ok(answer),
                 Err(Fail::Lost) => {}
@@ -266,15 +285,12 @@ impl UdpTransport {
         ask: Ask<'_>,
         mut deadline: Instant,
         queued: &mut Duration,
+        mut started_over: bool,
     ) -> Result<Answer, Fail> {
-        let mut started_over = false;
         loop {
             let first = connections.get(tracker, deadline).await?;
             let asked = Instant::now();
-            let _turn = self
-                .turns
-                .acquire(&format!("{} {}", tracker.host, tracker.port))
-                .await;
+            let _turn = self.turns.acquire(&host_of(tracker)).await;
             // The wait for a turn is not the tracker's fault. The id may have ended meanwhile.
             let waited = asked.elapsed();
             deadline += waited;
@@ -325,6 +341,52 @@ impl UdpTransport {
     }
 }
 
+/// The name under which requests to a tracker have their turns.
+fn host_of(tracker: &Target) -> String {
+    format!("{} {}", tracker.host, tracker.port)
+}
+
+/// The addresses to ask at, in order.
+fn targets(families: &[Family], addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
+    let mut targets: Vec<_> = families
+        .iter()
+        .filter_map(|family| first_of(*family, addresses))
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect();
+    // One stays in any case: its error is the one to tell.
+    if let [first, second] = targets[..] {
+        if !has_route(second) {
+            targets.pop();
+        } else if !has_route(first) {
+            targets.remove(0);
+        }
+    }
+    targets
+}
+
+/// How long to ask at the first of so many addresses.
+fn until(request: &TrackerRequest, deadline: Instant, addresses: usize) -> Instant {
+    if addresses > 1 {
+        let share = request.timeout * FIRST_FAMILY_TENTHS / 10;
+        deadline.min(Instant::now() + share)
+    } else {
+        deadline
+    }
+}
+
+fn error_of(fail: &Fail, what: &'static str, request: &TrackerRequest) -> ClientError {
+    let url = request.url.as_str().to_owned();
+    match fail {
+        Fail::Refused(message) => refused(message),
+        Fail::Silence(Some(fault)) => ClientError::UdpReply { fault: *fault, url },
+        Fail::Silence(None) | Fail::Lost => ClientError::UdpTimeout { what, url },
+        Fail::Send(cause) => ClientError::Udp {
+            cause: cause.clone(),
+            url,
+        },
+    }
+}
+
 fn refused(message: &[u8]) -> ClientError {
     ClientError::Failure(Box::new(Failure {
         reason: bounded_text(message),
@@ -367,22 +429,7 @@ fn write(ask: Ask<'_>, connection_id: u64) -> (Action, impl FnOnce(u32) -> Vec<u
         let mut packet = Vec::with_capacity(128);
         match ask {
             Ask::Announce(params, url_data) => {
-                let announce = AnnounceRequest {
-                    connection_id,
-                    transaction_id,
-                    info_hash: params.info_hash,
-                    peer_id: params.peer_id,
-                    downloaded: params.downloaded,
-                    left: params.left.unwrap_or(u64::MAX),
-                    uploaded: params.uploaded,
-                    event: params.event,
-                    ip: Ipv4Addr::UNSPECIFIED,
-                    key: params.key,
-                    num_want: params.num_want,
-                    port: params.port,
-                    options: &[],
-                };
-                write_announce_request(&mut packet, &announce, url_data.as_bytes());
+                write_announce(&mut packet, params, url_data, connection_id, transaction_id);
             }
             Ask::Scrape(info_hashes) => {
                 write_scrape_request(&mut packet, connection_id, transaction_id, info_hashes);
@@ -391,6 +438,55 @@ fn write(ask: Ask<'_>, connection_id: u64) -> (Action, impl FnOnce(u32) -> Vec<u
         packet
     };
     (action, write)
+}
+
+fn write_announce(
+    out: &mut Vec<u8>,
+    params: &AnnounceParams,
+    url_data: &str,
+    connection_id: u64,
+    transaction_id: u32,
+) {
+    let announce = AnnounceRequest {
+        connection_id,
+        transaction_id,
+        info_hash: params.info_hash,
+        peer_id: params.peer_id,
+        downloaded: params.downloaded,
+        left: params.left.unwrap_or(u64::MAX),
+        uploaded: params.uploaded,
+        event: params.event,
+        ip: Ipv4Addr::UNSPECIFIED,
+        key: params.key,
+        num_want: params.num_want,
+        port: params.port,
+        options: &[],
+    };
+    write_announce_request(out, &announce, url_data.as_bytes());
+}
+
+/// The answer to an announce, from its packet.
+fn announce_answer(
+    request: &TrackerRequest,
+    packet: &[u8],
+    family: Family,
+) -> Result<AnnounceReply, ClientError> {
+    let Ok(Response::Announce {
+        interval,
+        leechers,
+        seeders,
+        peers,
+        ..
+    }) = parse_response(packet)
+    else {
+        return Err(unexpected(request));
+    };
+    let head = Head {
+        interval,
+        leechers,
+        seeders,
+    };
+    Ok(announce_reply(request, &head, peers, family))
 }
 
 struct Head {

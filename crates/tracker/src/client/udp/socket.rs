@@ -17,6 +17,7 @@ use tokio::{
     task::AbortHandle,
 };
 
+use super::inbox::Inbox;
 use crate::{
     client::{
         os_error::Cause,
@@ -24,15 +25,13 @@ use crate::{
         resolve::Family,
         url::Host,
     },
+    net::udp::{Incoming, send_burst},
     protocol::udp::{Response, ResponseError, parse_response},
 };
 
 /// Room for a burst of answers: the largest answer to any of our requests is about 2 KiB. The
 /// kernel grants what it likes.
 const RECEIVE_BUFFER: usize = 1 << 20;
-
-/// The largest UDP packet. A smaller buffer is an error on Windows, not a cut packet.
-const MAX_PACKET: usize = 1 << 16;
 
 /// Between two failed receives, should a system report one error for ever.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
@@ -84,10 +83,16 @@ pub(super) struct Answer {
 struct Waiting {
     from: Target,
     action: Action,
-    answer: oneshot::Sender<Answer>,
+    recipient: Recipient,
     /// What was wrong with the last packet that had the right source and transaction id. It does
     /// not end the wait: a late duplicate of another answer must not.
     fault: Option<ResponseError>,
+}
+
+enum Recipient {
+    One(oneshot::Sender<Answer>),
+    /// A member of a volley.
+    Member(Arc<Inbox>, usize),
 }
 
 /// A place among the waiting; gives it up when dropped.
@@ -138,25 +143,84 @@ impl Socket {
         let waiting = Waiting {
             from,
             action,
-            answer: sender,
+            recipient: Recipient::One(sender),
             fault: None,
         };
         let mut waiters = self.shared.waiting();
-        let transaction_id = loop {
-            let id = random_u32();
-            if !waiters.all.contains_key(&id) {
-                break id;
-            }
-        };
-        // Else the ticket learns at once that there will be no answer.
-        if !waiters.ended {
-            waiters.all.insert(transaction_id, waiting);
-        }
+        // Once it has ended the ticket learns at once that there will be no answer.
+        let transaction_id = waiters.insert(random_u32(), waiting);
         drop(waiters);
         Ticket {
             shared: Arc::clone(&self.shared),
             transaction_id,
             answer,
+        }
+    }
+
+    /// The same for announces of many members of a volley, whose answers go into its inbox. Calls back with the
+    /// transaction id of each. They are to be given up.
+    pub(super) fn wait_for_members(
+        &self,
+        members: &[usize],
+        from: SocketAddr,
+        inbox: &Arc<Inbox>,
+        mut each: impl FnMut(usize, u32),
+    ) {
+        let mut random = vec![0; 4 * members.len()];
+        let is_random = getrandom::fill(&mut random).is_ok();
+        let (random, _) = random.as_chunks();
+        let mut waiters = self.shared.waiting();
+        for (member, random) in members.iter().zip(random) {
+            let waiting = Waiting {
+                from: from.into(),
+                action: Action::Announce,
+                recipient: Recipient::Member(Arc::clone(inbox), *member),
+                fault: None,
+            };
+            let id = if is_random {
+                u32::from_ne_bytes(*random)
+            } else {
+                random_u32()
+            };
+            each(*member, waiters.insert(id, waiting));
+        }
+    }
+
+    /// Nobody waits for this answer any longer. Returns what was wrong with the last packet that came instead.
+    pub(super) fn give_up(&self, transaction_id: u32) -> Option<ResponseError> {
+        self.shared.give_up(transaction_id)
+    }
+
+    /// Sends packets of one length, that lie side by side. Calls back for each that the system refuses.
+    pub(super) async fn send_all(
+        &self,
+        packets: &[u8],
+        length: usize,
+        to: SocketAddr,
+        mut refused: impl FnMut(usize, Cause),
+    ) {
+        let mut rest = packets;
+        let mut again = true;
+        while rest.len() >= length {
+            let sent = match send_burst(&self.shared.io, rest, length, to) {
+                Ok(sent) => sent,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // What is wrong shows when it is sent.
+                    let _ = self.shared.io.writable().await;
+                    continue;
+                }
+                Err(error) if is_of_another(&error) && again => {
+                    again = false;
+                    continue;
+                }
+                Err(error) => {
+                    let index = (packets.len() - rest.len()) / length;
+                    refused(index, Cause::io(&error, "send", Some(to)));
+                    1
+                }
+            };
+            again = true;
+            rest = rest.get(sent * length..).unwrap_or_default();
         }
     }
 
@@ -207,7 +271,20 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.shared.waiting().all.remove(&self.transaction_id);
+        self.shared.give_up(self.transaction_id);
+    }
+}
+
+impl Waiters {
+    /// Under this transaction id, or if it is taken another.
+    fn insert(&mut self, mut transaction_id: u32, waiting: Waiting) -> u32 {
+        while self.all.contains_key(&transaction_id) {
+            transaction_id = random_u32();
+        }
+        if !self.ended {
+            self.all.insert(transaction_id, waiting);
+        }
+        transaction_id
     }
 }
 
@@ -222,6 +299,10 @@ impl Shared {
 
     fn waiting(&self) -> MutexGuard<'_, Waiters> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_up(&self, transaction_id: u32) -> Option<ResponseError> {
+        self.waiting().all.remove(&transaction_id)?.fault
     }
 
     async fn send(&self, packet: &[u8], addr: Option<SocketAddr>) -> io::Result<usize> {
@@ -271,15 +352,21 @@ impl Shared {
             (Host::Ip(ip), _) | (_, Host::Ip(ip)) => Family::of(*ip),
             _ => Family::V4,
         };
-        match fault(packet, waiting.action) {
-            Some(fault) => waiting.fault = Some(fault),
-            None => {
-                if let Some(waiting) = waiters.all.remove(&transaction_id) {
-                    let packet = packet.to_vec();
-                    // The one who waited may have just left.
-                    let _ = waiting.answer.send(Answer { packet, family });
-                }
+        if let Some(fault) = fault(packet, waiting.action) {
+            waiting.fault = Some(fault);
+            return;
+        }
+        let Some(waiting) = waiters.all.remove(&transaction_id) else {
+            return;
+        };
+        drop(waiters);
+        match waiting.recipient {
+            Recipient::One(answer) => {
+                let packet = packet.to_vec();
+                // The one who waited may have just left.
+                let _ = answer.send(Answer { packet, family });
             }
+            Recipient::Member(inbox, member) => inbox.deliver(member, packet),
         }
     }
 }
@@ -327,15 +414,23 @@ fn fault(packet: &[u8], wanted: Action) -> Option<ResponseError> {
 }
 
 async fn receive(shared: Arc<Shared>) {
-    let mut packet = vec![0; MAX_PACKET];
+    let mut incoming = Incoming::new();
     loop {
-        match shared.io.recv_from(&mut packet).await {
-            Ok((len, from)) => {
-                if let Some(packet) = packet.get(..len) {
-                    shared.received(packet, from);
+        let received = match shared.io.readable().await {
+            Ok(()) => incoming.receive(&shared.io),
+            Err(error) => Err(error),
+        };
+        match received {
+            Ok(count) => {
+                for index in 0..count {
+                    if let Some((packet, from)) = incoming.packet(index) {
+                        shared.received(packet, from);
+                    }
                 }
+                // However much comes, the others on this thread have their turns.
+                tokio::task::coop::consume_budget().await;
             }
-            Err(error) if is_of_another(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_of_another(&error) => {}
             Err(_) => tokio::time::sleep(ERROR_PAUSE).await,
         }
     }

@@ -257,7 +257,7 @@ impl Batch {
 }
 
 /// The sender, from what the kernel wrote; `None` if it is of no family that we bind.
-fn socket_addr(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
+pub(super) fn socket_addr(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
     match i32::from(name.sin6_family) {
         libc::AF_INET => {
             // SAFETY: the family says that the kernel wrote a sockaddr_in here; it is smaller and
@@ -275,7 +275,7 @@ fn socket_addr(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
     }
 }
 
-fn check(result: libc::c_int) -> io::Result<()> {
+pub(super) fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {

@@ -4,13 +4,18 @@
 //! and where it is asked for, one packet at a time on tokio (`portable.rs`). The two behave alike
 //! and run the same tests.
 
+mod burst;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod linux_burst;
 mod portable;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use socket2::Socket;
+
+pub use burst::{Incoming, send_burst};
 
 /// Longest datagram that is looked at, in bytes: a scrape of 74 torrents has 1496, and an announce
 /// with BEP 41 options rarely 400. What is longer arrives cut.

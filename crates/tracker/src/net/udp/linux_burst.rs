@@ -1,0 +1,135 @@
+//! Bursts by `recvmmsg` and `sendmmsg` on a tokio socket.
+
+#![expect(
+    unsafe_code,
+    reason = "system calls that tokio and socket2 do not have"
+)]
+
+use std::{io, mem, net::SocketAddr, os::fd::AsRawFd, ptr};
+
+use socket2::SockAddr;
+use tokio::{io::Interest, net::UdpSocket};
+
+use super::{
+    burst::LARGEST,
+    linux::{check, socket_addr},
+};
+
+/// Packets moved by one call: of more the gain is small.
+const BURST: usize = 32;
+
+pub(super) fn send_burst<'a>(
+    socket: &UdpSocket,
+    packets: impl Iterator<Item = &'a [u8]>,
+    to: SocketAddr,
+) -> io::Result<usize> {
+    let to = SockAddr::from(to);
+    // SAFETY: all zeros is a value of each of these C structures.
+    let (mut slices, mut headers): ([libc::iovec; BURST], [libc::mmsghdr; BURST]) =
+        unsafe { (mem::zeroed(), mem::zeroed()) };
+    let mut count = 0;
+    for ((packet, slice), header) in packets.zip(&mut slices).zip(&mut headers) {
+        // The kernel reads from there and from the name, though the structure does not say so.
+        slice.iov_base = packet.as_ptr().cast_mut().cast();
+        slice.iov_len = packet.len();
+        header.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_namelen = to.len();
+        header.msg_hdr.msg_iov = slice;
+        header.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    socket.try_io(Interest::WRITABLE, || {
+        // SAFETY: `count` of the headers are filled in, with a name, a slice and a packet each that outlive
+        // this call.
+        let sent = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                libc::MSG_DONTWAIT as _,
+            )
+        };
+        check(sent)?;
+        Ok(usize::try_from(sent).unwrap_or(0))
+    })
+}
+
+/// Buffers, and the arrays that describe them to the kernel.
+///
+/// All of it lives on the heap and is never resized, so the pointers between the parts hold. Of a buffer
+/// nothing is resident before a packet gets there, and then as many pages as it takes.
+pub(super) struct Incoming {
+    packets: Box<[u8]>,
+    names: Box<[libc::sockaddr_in6]>,
+    #[expect(dead_code, reason = "the kernel reads them")]
+    slices: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    received: usize,
+}
+
+// SAFETY: the pointers are to this structure's own heap buffers.
+unsafe impl Send for Incoming {}
+// SAFETY: as above, and what is shared is not written to.
+unsafe impl Sync for Incoming {}
+
+impl Incoming {
+    pub(super) fn new() -> Self {
+        // SAFETY: all zeros is a value of each of these C structures.
+        let (name, slice, header): (libc::sockaddr_in6, libc::iovec, libc::mmsghdr) =
+            unsafe { mem::zeroed() };
+        let mut packets: Box<[u8]> = vec![0; BURST * LARGEST].into();
+        let mut names: Box<[_]> = vec![name; BURST].into();
+        let mut slices: Box<[_]> = vec![slice; BURST].into();
+        let mut headers: Box<[_]> = vec![header; BURST].into();
+        let parts = packets
+            .chunks_exact_mut(LARGEST)
+            .zip(&mut names)
+            .zip(&mut slices)
+            .zip(&mut headers);
+        for (((packet, name), slice), header) in parts {
+            slice.iov_base = packet.as_mut_ptr().cast();
+            slice.iov_len = packet.len();
+            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+            header.msg_hdr.msg_iov = slice;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        Self {
+            packets,
+            names,
+            slices,
+            headers,
+            received: 0,
+        }
+    }
+
+    pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        self.received = 0;
+        for header in &mut self.headers {
+            // The kernel wrote the length of the last name here.
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        }
+        socket.try_io(Interest::READABLE, || {
+            // SAFETY: BURST headers, each with a name and a slice that point into this structure's own heap
+            // buffers, of the sizes that they state.
+            let received = unsafe {
+                libc::recvmmsg(
+                    socket.as_raw_fd(),
+                    self.headers.as_mut_ptr(),
+                    BURST as libc::c_uint,
+                    libc::MSG_DONTWAIT as _,
+                    ptr::null_mut(),
+                )
+            };
+            check(received)?;
+            self.received = usize::try_from(received).unwrap_or(0).min(BURST);
+            Ok(self.received)
+        })
+    }
+
+    pub(super) fn packet(&self, index: usize) -> Option<(&[u8], SocketAddr)> {
+        let header = self.headers.get(..self.received)?.get(index)?;
+        let buffer = self.packets.get(index * LARGEST..)?;
+        let packet = buffer.get(..(header.msg_len as usize).min(LARGEST))?;
+        Some((packet, socket_addr(&self.names[index])?))
+    }
+}
