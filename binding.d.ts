@@ -27,14 +27,17 @@ export declare class NativeClient {
   constructor(onResults: () => void)
   /** Starts an announce over HTTP, with this query; its result comes under this number, once. */
   announceHttp(id: number, target: NativeTarget, query: string): void
-  /** The same over UDP. `fields` are what lib/client/fields.js lays out. */
-  announceUdp(id: number, target: NativeTarget, fields: Uint8Array): void
+  /** Starts announces over UDP, laid out by lib/client/announces.js with their numbers; all or none. */
+  announceUdp(target: NativeTarget, announces: Uint8Array): void
   /** Starts a scrape of torrents, of 40 digits each. */
   scrape(id: number, target: NativeTarget, infoHashes: Array<string>): void
   /** Ends a request after a grace time in milliseconds, if it is not done by then. */
   abort(id: number, graceMs: number): void
-  /** Up to `most` results. When as many come, there may be more. */
-  take(most: number): Array<Taken>
+  /**
+   * As many results as there are rows; if all are filled, there may be more. The first number says how
+   * many are. What does not fit into its row is returned.
+   */
+  take(rows: Float64Array): Array<Taken>
   /** Certificates in PEM form that TLS trusts from now on. */
   setTlsRoots(certificates: Array<string>): void
   /** Lets go of the engine until the next request; with its last holder it ends. */

@@ -2,9 +2,11 @@
 
 // The requests of all clients on this thread, on their way through the engine.
 
+const { surface } = require('../emit')
 const { clientError } = require('../errors')
 const { hold } = require('../keep-alive')
 const native = require('../native')
+const announces = require('./announces')
 const { carry } = require('./carrier')
 const proxies = require('./proxies')
 const { tlsRoots } = require('./tls-roots')
@@ -12,55 +14,32 @@ const { tlsRoots } = require('./tls-roots')
 /** Results taken at a time: between two batches other work of the program gets its turn. */
 const RESULTS_PER_TURN = 512
 
-const MAX_ID = 2 ** 32 - 1
+/** How many results there are, and five numbers of each (`NativeClient.take`). */
+const rows = new Float64Array(1 + 5 * RESULTS_PER_TURN)
 
 /** What is said for most requests, and told apart by nobody. */
-const NO_WARNINGS = Object.freeze([])
+const NOTHING = Object.freeze([])
 
 /** Targets of requests by what they are made of; dropped when there are too many. */
 const targets = new Map()
 const MAX_TARGETS = 256
 let lastTarget = null
 
-const pending = new Map()
+/**
+ * The requests under way by their numbers: an {@link Entry}, or the tracker alone if it announces and that is all
+ * there is to know. No request has the number 0.
+ */
+const pending = [null]
+/** Numbers that are used again. */
+const free = []
 /** Of requests that agents carry. */
 const aborts = new Map()
+/** Where the announces go that have been laid out and not handed over. */
+let announcesTarget = null
 let engine = null
-let lastId = 0
 let users = 0
 let rootsGiven = false
 let release = null
-
-/**
- * Starts a request of a tracker, `owner`; `owner._onResult(id, isAnnounce, result, done)` is called once, with what
- * `NativeResult` describes; `result.error` is an `Error`. The process stays alive until then.
- *
- * @param {string | Buffer | string[]} ask the query of an announce over HTTP, the fields of one over UDP, or the info
- *   hashes of a scrape
- * @returns {number} for {@link abort}; never 0
- */
-exports.submit = function submit (owner, ask, done) {
-  const { announceUrl, client } = owner
-  // Before anything is begun: it throws if a program has broken its options since.
-  const { proxy, agents, problem } = proxies.route(client._proxyOpts, announceUrl)
-  client._useEngine()
-  do lastId = lastId % MAX_ID + 1
-  while (pending.has(lastId))
-  const id = lastId
-  release ??= hold()
-  const entry = new Entry(owner, ask, done)
-  pending.set(id, entry)
-  try {
-    if (problem !== undefined) throw problem
-    const target = targetOf(announceUrl, client, proxy)
-    if (agents === undefined) send(id, entry, target)
-    else sendByAgents(id, ask, target, agents)
-  } catch (err) {
-    // Nothing was started, and the caller hears of it as of any other failure.
-    process.nextTick(finish, { id, error: { message: err.message, code: err === problem ? err.code : 'ERR_TRACKER_REQUEST' }, warnings: [] })
-  }
-  return id
-}
 
 /** A request under way. */
 class Entry {
@@ -74,19 +53,97 @@ class Entry {
   }
 }
 
-function send (id, entry, target) {
-  // Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
-  // an engine that is always ready to ring would shut them out. So each ring waits for its turn.
+/**
+ * Starts a request of a tracker, `owner`; `owner._onResult(id, isAnnounce, result, done)` is called once, with what
+ * `NativeResult` describes; `result.error` is an `Error`. The process stays alive until then.
+ *
+ * @param {string | string[]} ask the query of an announce over HTTP, or the info hashes of a scrape
+ * @returns {number} for {@link abort}; never 0
+ */
+exports.submit = function submit (owner, ask, done) {
+  const { announceUrl, client } = owner
+  // Before anything is begun: it throws if a program has broken its options since.
+  const { proxy, agents, problem } = proxies.route(client._proxyOpts, announceUrl)
+  const entry = new Entry(owner, ask, done)
+  const id = begin(client, entry)
+  try {
+    if (problem !== undefined) throw problem
+    const target = targetOf(announceUrl, client, proxy)
+    if (agents === undefined) send(id, entry, target)
+    else sendByAgents(id, ask, target, agents)
+  } catch (err) {
+    failed(id, err)
+  }
+  return id
+}
+
+/**
+ * Starts an announce over UDP, likewise. If it goes as it should, `owner._onPlainResult(id, intervalMs, answer, done)`
+ * is called. It leaves with others to the same tracker: when this turn of the program ends, or there are many.
+ */
+exports.announceUdp = function announceUdp (owner, opts, done) {
+  const { client } = owner
+  const { proxy, problem } = proxies.route(client._proxyOpts, owner.announceUrl)
+  const id = begin(client, done === undefined ? owner : new Entry(owner, null, done))
+  try {
+    if (problem !== undefined) throw problem
+    const target = targetOf(owner.announceUrl, client, proxy)
+    if (target !== announcesTarget || announces.isFull()) handOver()
+    announcesTarget = target
+    const isFirst = announces.isEmpty()
+    announces.add(id, client, opts)
+    if (isFirst) queueMicrotask(handOver)
+  } catch (err) {
+    failed(id, err)
+  }
+  return id
+}
+
+/** A number for a request, under which it is found again. */
+function begin (client, entry) {
+  client._useEngine()
+  release ??= hold()
+  const id = free.pop() ?? pending.length
+  pending[id] = entry
+  return id
+}
+
+// Nothing was started, and the caller hears of it as of any other failure.
+function failed (id, err) {
+  const code = err.code?.startsWith?.('ERR_TRACKER_') ? err.code : 'ERR_TRACKER_REQUEST'
+  process.nextTick(finish, { id, error: { message: err.message, code }, warnings: [] })
+}
+
+/** The announces that have been laid out are the engine's now. */
+function handOver () {
+  if (announces.isEmpty()) return
+  const taken = announces.take()
+  try {
+    start()
+    engine.announceUdp(announcesTarget.native, taken)
+  } catch (err) {
+    for (const id of announces.idsOf(taken)) failed(id, err)
+  }
+}
+
+// Node runs up to a thousand rings in a row before it looks at timers, signals and sockets again:
+// an engine that is always ready to ring would shut them out. So each ring waits for its turn.
+function start () {
   engine ??= new native.NativeClient(() => setImmediate(drain))
+}
+
+function send (id, entry, target) {
+  start()
   if (!rootsGiven) {
     if (target.url.startsWith('https:')) giveRoots()
-    // Over HTTP, however the URL is spelled; what UDP asks is gone by then, and never needs certificates.
-    else if (!Buffer.isBuffer(entry.ask)) entry.again = target
+    // Over HTTP, however the URL is spelled; UDP never needs certificates.
+    else entry.again = target
   }
+  // What was asked before goes before.
+  handOver()
   const { ask } = entry
   if (typeof ask === 'string') engine.announceHttp(id, target.native, ask)
-  else if (Array.isArray(ask)) engine.scrape(id, target.native, ask)
-  else engine.announceUdp(id, target.native, ask)
+  else engine.scrape(id, target.native, ask)
 }
 
 /** Where a request goes and how: nearly always the same as with the last one. */
@@ -118,8 +175,10 @@ function targetOf (url, { _userAgent, _requestTimeout, _minInterval, _families }
 exports.abort = function abort (id, graceMs) {
   const abort = aborts.get(id)
   if (abort !== undefined) return abort(graceMs)
-  const entry = pending.get(id)
-  if (entry !== undefined) entry.abortAt ??= performance.now() + graceMs
+  const entry = pending[id]
+  if (entry instanceof Entry) entry.abortAt ??= performance.now() + graceMs
+  // It may be one of these.
+  handOver()
   // None if nothing was ever sent.
   engine?.abort(id, graceMs)
 }
@@ -149,23 +208,42 @@ function sendByAgents (id, ask, target, agents) {
 }
 
 function drain () {
-  const results = engine.take(RESULTS_PER_TURN)
-  if (results.length === RESULTS_PER_TURN) setImmediate(drain)
-  for (const result of results) {
+  const others = engine.take(rows)
+  const count = rows[0]
+  if (count === RESULTS_PER_TURN) setImmediate(drain)
+  for (let at = 1; at <= 5 * count; at += 5) {
     try {
-      finish(result)
+      // Before 1 nothing but numbers, from 1 on its peers, below 0 a result of another kind.
+      const other = rows[at + 4]
+      if (other < 0) finish(others[-1 - other])
+      else finishPlain(rows[at], rows[at + 1], rows[at + 2], rows[at + 3], other === 0 ? NOTHING : others[other - 1])
     } catch (err) {
-      // A listener's. It surfaces as in any emitter, and the other results still arrive.
-      process.nextTick(() => { throw err })
+      // A listener's. The other results still arrive.
+      surface(err)
     }
   }
 }
 
+/** Of an announce over UDP that went as it should. */
+function finishPlain (id, intervalMs, complete, incomplete, peers) {
+  const entry = pending[id]
+  ended(id)
+  const answer = { complete, incomplete, peers }
+  // NaN if the tracker has named none.
+  const interval = intervalMs >= 0 ? intervalMs : undefined
+  if (entry instanceof Entry) entry.owner._onPlainResult(id, interval, answer, entry.done)
+  else entry._onPlainResult(id, interval, answer)
+}
+
 function finish (result) {
-  // Of an announce that went as it should.
+  // Of an announce over HTTP that went as it should.
   const isPlain = Array.isArray(result)
   const id = isPlain ? result[0] : result.id
-  const entry = pending.get(id)
+  const entry = pending[id]
+  if (!(entry instanceof Entry)) {
+    ended(id)
+    return entry._onResult(id, true, fullResult(result))
+  }
   // A redirect from http: to https: is the first that is heard of TLS.
   if (!isPlain && result.error?.code === 'ERR_TRACKER_TLS_ROOTS' && entry.again !== null) {
     const target = entry.again
@@ -176,13 +254,18 @@ function finish (result) {
     if (entry.abortAt !== undefined) engine.abort(id, Math.max(0, Math.ceil(entry.abortAt - performance.now())))
     return
   }
-  pending.delete(id)
-  if (pending.size === 0) {
-    release()
-    release = null
-  }
+  ended(id)
   const { owner, ask, done } = entry
   owner._onResult(id, !Array.isArray(ask), isPlain ? plainResult(result) : fullResult(result), done)
+}
+
+function ended (id) {
+  pending[id] = null
+  free.push(id)
+  // Number 0 is nobody's.
+  if (free.length < pending.length - 1) return
+  release()
+  release = null
 }
 
 function plainResult ([, intervalMs, complete, incomplete, peers, raw, trackerId]) {
@@ -192,7 +275,7 @@ function plainResult ([, intervalMs, complete, incomplete, peers, raw, trackerId
     announce: { complete, incomplete, peers, raw, trackerId },
     scrape: undefined,
     warningMessage: undefined,
-    warnings: NO_WARNINGS,
+    warnings: NOTHING,
     intervalMs
   }
 }

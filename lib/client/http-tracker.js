@@ -3,6 +3,7 @@
 const debug = require('../debug')
 const { emitSafely } = require('../emit')
 const { bytes } = require('../hex')
+const engine = require('./engine')
 const Tracker = require('./tracker')
 
 /** What is sent when the number of bytes left is not known: a leecher in any case. */
@@ -20,7 +21,11 @@ class HTTPTracker extends Tracker {
       : `${announceUrl.slice(0, match.index)}/scrape${announceUrl.slice(match.index + '/announce'.length)}`
   }
 
-  _announceAsk (opts) {
+  _submit (opts, done) {
+    return engine.submit(this, this.#query(opts), done)
+  }
+
+  #query (opts) {
     const { client } = this
     const params = {
       ...opts,

@@ -82,7 +82,7 @@ class Tiers {
   #leaveTimerTo (tracker) {
     for (const other of this.#tiers.flat()) {
       if (other === tracker) continue
-      if (tracker.interval === null && other.interval !== null) tracker.setInterval()
+      if (!tracker._isRegular && other._isRegular) tracker.setInterval()
       other.setInterval(0)
     }
   }

@@ -1,21 +1,17 @@
 'use strict'
 
-const EventEmitter = require('node:events')
-
 const { emitSafely } = require('../emit')
 const engine = require('./engine')
+const Regular = require('./regular')
 
 /** A stop sent with the destroy has this long to arrive, in milliseconds. */
 const DESTROY_TIMEOUT = 1000
-
-/** Longer and setInterval fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * What a client has to do with one tracker: requests, the timer, and what comes of them. Each kind has a
  * `_debug` of its own namespace.
  */
-class Tracker {
+class Tracker extends Regular {
   /** The number of the one request under way, of all but few trackers; 0 for none. */
   #request = 0
   /** The numbers of those begun meanwhile. */
@@ -23,9 +19,9 @@ class Tracker {
   #whenIdle = null
 
   constructor (client, announceUrl) {
+    super()
     this.client = client
     this.announceUrl = announceUrl
-    this.interval = null
     this.destroyed = false
   }
 
@@ -34,17 +30,17 @@ class Tracker {
    *
    * @param {object} opts not changed
    */
-  announce (opts, done = noop) {
+  announce (opts, done) {
     if (this.destroyed) return
     if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, announce: opts })
-    this.#began(engine.submit(this, this._announceAsk(opts), done))
+    this.#began(this._submit(opts, done))
   }
 
   /**
    * Scrapes the torrents of `opts.infoHash` (one or an array, hexadecimal), else the client's. `done(err)`
    * is called when all that the tracker told of has been emitted.
    */
-  scrape (opts, done = noop) {
+  scrape (opts, done) {
     if (this.destroyed) return
     const infoHashes = [].concat(opts.infoHash ?? [])
     const scrape = infoHashes.length > 0 ? infoHashes.map(this.client._toInfoHash) : [this.client.infoHash]
@@ -57,11 +53,7 @@ class Tracker {
    * process alive.
    */
   setInterval (intervalMs = this.DEFAULT_ANNOUNCE_INTERVAL) {
-    clearInterval(this.interval)
-    this.interval = null
-    if (!intervalMs || this.destroyed) return
-    this.interval = setInterval(announceRegularly, Math.min(intervalMs, MAX_TIMER_MS), this)
-    this.interval.unref()
+    this._setRegular(this.destroyed ? 0 : intervalMs)
   }
 
   /** Lets requests under way finish, for a second at most, and calls back. */
@@ -69,8 +61,7 @@ class Tracker {
     if (this.destroyed) return cb(null)
     this.destroyed = true
     if (this._debug.enabled) this._debug('destroy %o', this.announceUrl)
-    clearInterval(this.interval)
-    this.interval = null
+    this._setRegular(0)
     if (this.#request === 0) return cb(null)
     this.#whenIdle = cb
     engine.abort(this.#request, DESTROY_TIMEOUT)
@@ -96,6 +87,18 @@ class Tracker {
     if (this.#request === 0) this.#whenIdle?.(null)
   }
 
+  /** The same for an announce that went as it should, with what `_onAnnounce` takes. */
+  _onPlainResult (id, intervalMs, answer, done) {
+    this.#ended(id)
+    if (!this.destroyed) {
+      if (this._debug.enabled) this.#log({ announce: answer, intervalMs, warnings: [] })
+      if (intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
+      this._onAnnounce(answer)
+      done?.()
+    }
+    if (this.#request === 0) this.#whenIdle?.(null)
+  }
+
   #report (result, isAnnounce, done) {
     if (this._debug.enabled) this.#log(result)
     const { error } = result
@@ -113,7 +116,7 @@ class Tracker {
       if (isAnnounce) this._onAnnounce(result.announce)
       else this._onScrape(result.scrape)
     }
-    done(error)
+    done?.(error)
   }
 
   #log ({ error, announce, scrape, intervalMs, warnings }) {
@@ -137,16 +140,6 @@ class Tracker {
     return false
   }
 }
-
-function announceRegularly (tracker) {
-  tracker._announceRegularly()
-}
-
-function noop () {}
-
-// An emitter, as programs expect it, whose constructor is not called: nearly no tracker is ever listened to, and
-// the methods do what is missing.
-Object.setPrototypeOf(Tracker.prototype, EventEmitter.prototype)
 
 Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
 

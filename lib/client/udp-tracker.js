@@ -2,13 +2,13 @@
 
 const debug = require('../debug')
 const { emitSafely } = require('../emit')
-const { announceFields } = require('./fields')
+const engine = require('./engine')
 const Tracker = require('./tracker')
 
 /** A tracker over UDP (BEP 15). */
 class UDPTracker extends Tracker {
-  _announceAsk (opts) {
-    return announceFields(this.client, opts)
+  _submit (opts, done) {
+    return engine.announceUdp(this, opts, done)
   }
 
   _onAnnounce ({ complete, incomplete, peers }) {

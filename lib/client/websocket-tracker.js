@@ -97,8 +97,7 @@ class WebSocketTracker extends Tracker {
     if (this.destroyed) return cb(null)
     this.destroyed = true
     if (debug.enabled) debug('destroy %o', this.announceUrl)
-    clearInterval(this.interval)
-    this.interval = null
+    this._setRegular(0)
     clearImmediate(this.#opening)
     this.reconnecting = false
     this.#isOpen = false

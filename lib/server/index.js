@@ -3,7 +3,7 @@
 const EventEmitter = require('node:events')
 
 const debug = require('../debug')('server')
-const { emitSafely } = require('../emit')
+const { emitAllSafely } = require('../emit')
 const { trackerError, systemError } = require('../errors')
 const { toHex } = require('../hex')
 const { hold } = require('../keep-alive')
@@ -289,7 +289,7 @@ class Server extends EventEmitter {
     if (debug.enabled) debug('listening: %o', { http: this.http?.address(), udp: bound.udp4 ?? bound.udp6, node: this.#isNode })
     // Out of the promise, likewise.
     process.nextTick(() => {
-      if (this.#state === 'open') emitSafely(this, 'listening')
+      if (this.#state === 'open') emitAllSafely(this, 'listening')
       if (this.#state === 'open' && bound.noIpv6) {
         this.emit('warning', trackerError(
           'IPv6 is not available on this machine: listening on IPv4 alone', 'ERR_TRACKER_NO_IPV6'))
@@ -381,7 +381,7 @@ class Server extends EventEmitter {
     decodeEvents(records, {
       maxNumwant,
       socketOf: id => sockets.of(id),
-      onEvent: (...args) => { if (this.#state !== 'closed') emitSafely(this, ...this.#heard(args)) },
+      onEvent: (...args) => { if (this.#state !== 'closed') emitAllSafely(this, ...this.#heard(args)) },
       onQuestion: safely((id, params) => this.#questions.onQuestion(id, params)),
       onInquiry: safely((...args) => this.#questions.onInquiry(...args)),
       onPacket: safely((msg, address, port) => {

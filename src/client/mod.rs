@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use napi::{Error, Result, Status, bindgen_prelude::Function};
+use napi::{
+    Error, Result, Status,
+    bindgen_prelude::{Float64ArraySlice, Function},
+};
 use napi_derive::napi;
 use tracker::client::{ClientError, RequestHandle, TlsRoots, TrackerReply, TrackerRequest};
 
@@ -66,10 +69,21 @@ impl NativeClient {
         self.start(id, target.announce_http(query))
     }
 
-    /// The same over UDP. `fields` are what lib/client/fields.js lays out.
+    /// Starts announces over UDP, laid out by lib/client/announces.js with their numbers; all or none.
     #[napi(catch_unwind)]
-    pub fn announce_udp(&self, id: u32, target: &NativeTarget, fields: &[u8]) -> Result<()> {
-        self.start(id, target.announce_udp(fields)?)
+    pub fn announce_udp(&self, target: &NativeTarget, announces: &[u8]) -> Result<()> {
+        let announces = request::announces(announces)?;
+        let mut state = self.state();
+        let shared = state.engine()?;
+        let (results, limits) = (Arc::clone(&self.results), target.limits());
+        let handles =
+            shared
+                .engine()
+                .announce_all(target.request(), announces, move |id, outcome| {
+                    results.push(id, Request { limits }, outcome);
+                });
+        state.handles.extend(handles);
+        Ok(())
     }
 
     /// Starts a scrape of torrents, of 40 digits each.
@@ -86,22 +100,28 @@ impl NativeClient {
         }
     }
 
-    /// Up to `most` results. When as many come, there may be more.
+    /// As many results as there are rows; if all are filled, there may be more. The first number says how
+    /// many are. What does not fit into its row is returned.
     #[napi(catch_unwind)]
-    pub fn take(&self, most: u32) -> Vec<Taken> {
+    pub fn take(&self, mut rows: Float64ArraySlice<'_>) -> Vec<Taken> {
+        let Some((filled, rows)) = reply::numbers(&mut rows).split_first_mut() else {
+            return Vec::new();
+        };
+        let (rows, _) = rows.as_chunks_mut();
         let taken: Vec<_> = {
             let mut waiting = self.results.waiting();
-            let count = waiting.len().min(most as usize);
+            let count = waiting.len().min(rows.len());
             waiting.drain(..count).collect()
         };
+        *filled = number(taken.len());
         let mut state = self.state();
-        taken
-            .into_iter()
-            .map(|(id, request, outcome)| {
-                state.handles.remove(&id);
-                Taken::new(id, request.limits, outcome)
-            })
-            .collect()
+        let mut others = Vec::new();
+        for ((id, request, outcome), row) in taken.into_iter().zip(rows) {
+            state.handles.remove(&id);
+            let at = number(others.len());
+            others.extend(Taken::new(id, request.limits, outcome, row, at));
+        }
+        others
     }
 
     /// Certificates in PEM form that TLS trusts from now on.
@@ -119,14 +139,7 @@ impl NativeClient {
     fn start(&self, id: u32, mut request: TrackerRequest) -> Result<()> {
         let mut state = self.state();
         request.tls_roots.clone_from(&state.tls_roots);
-        let shared = match &state.shared {
-            Some(shared) => Arc::clone(shared),
-            None => Arc::clone(
-                state
-                    .shared
-                    .insert(shared::get().map_err(|error| Error::from_reason(error.to_string()))?),
-            ),
-        };
+        let shared = state.engine()?;
         let results = Arc::clone(&self.results);
         let context = Request {
             limits: request.intervals,
@@ -140,6 +153,17 @@ impl NativeClient {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn engine(&mut self) -> Result<Arc<Shared>> {
+        if let Some(shared) = &self.shared {
+            return Ok(Arc::clone(shared));
+        }
+        let shared = shared::get().map_err(|error| Error::from_reason(error.to_string()))?;
+        self.shared = Some(Arc::clone(&shared));
+        Ok(shared)
     }
 }
 
@@ -167,6 +191,12 @@ impl Results {
     fn waiting(&self) -> MutexGuard<'_, VecDeque<(u32, Request, Outcome)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A count of what is in memory, which has fewer than 2^53 of anything.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+fn number(count: usize) -> f64 {
+    count as f64
 }
 
 fn invalid(error: impl std::fmt::Display) -> Error {

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use napi::{
     Env, Result, ValueType,
-    bindgen_prelude::{Array, Object, ToNapiValue, TypeName, Uint8Array, Uint8ArraySlice},
+    bindgen_prelude::{
+        Array, Float64ArraySlice, Object, ToNapiValue, TypeName, Uint8Array, Uint8ArraySlice,
+    },
     sys,
 };
 use napi_derive::napi;
 use tracker::client::{
-    AnnounceReply, ClientError, RawDict, RawValue, ScrapeRow, TrackerReply,
+    AnnounceReply, ClientError, Peer, RawDict, RawValue, ScrapeRow, TrackerReply,
     schedule::{self, IntervalLimits, Intervals, RetryIn},
 };
 
@@ -69,29 +71,63 @@ pub struct NativeCause {
     pub port: Option<u16>,
 }
 
-/// A result. Nearly all are of announces that went as they should, in their thousands: those are an
-/// array, `[id, intervalMs, complete, incomplete, peers, raw, trackerId]`, which is made in a third of
-/// the time that an object takes.
+/// A result, apart from its numbers. Nearly all are of announces that went as they should, in their thousands, and are
+/// made without an object for each.
 pub enum Taken {
-    Plain(u32, Option<f64>, Box<AnnounceReply>),
+    /// The peers of an announce over UDP.
+    Peers(Vec<Peer>),
+    /// An announce over HTTP: an array, `[id, intervalMs, complete, incomplete, peers, raw, trackerId]`, which is
+    /// made in a third of the time that an object takes.
+    Http(u32, Option<f64>, Box<AnnounceReply>),
+    /// All others.
     Full(Box<NativeResult>),
 }
 
+/// The numbers of an array that JavaScript has for us to write to.
+#[expect(unsafe_code, reason = "see below")]
+pub(super) fn numbers<'a>(array: &'a mut Float64ArraySlice<'_>) -> &'a mut [f64] {
+    // SAFETY: no JavaScript runs, and nobody else has its memory, while the one call goes on that this is for.
+    unsafe { array.as_mut() }
+}
+
+/// The numbers of a result in a row: id, milliseconds to the next announce, seeders, leechers, and where the rest of
+/// it is: 0 nowhere, n at n - 1 and peers alone, -n there and whole. NaN is what is not there.
+pub(super) type Row = [f64; 5];
+
 impl Taken {
+    /// Fills in a row and returns what does not go into it; `at` is where that will be.
     pub(super) fn new(
         id: u32,
         limits: IntervalLimits,
         outcome: std::result::Result<TrackerReply, ClientError>,
-    ) -> Self {
-        match outcome {
+        row: &mut Row,
+        at: f64,
+    ) -> Option<Self> {
+        let whole = match outcome {
             Ok(TrackerReply::Announce(reply))
                 if reply.warning_message.is_none() && reply.warnings.is_empty() =>
             {
                 let interval = interval(reply.interval, reply.retry_in, limits);
-                Self::Plain(id, interval, reply)
+                if reply.raw.is_some() {
+                    Self::Http(id, interval, reply)
+                } else {
+                    let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
+                    let [complete, incomplete] = [reply.complete, reply.incomplete];
+                    let peers = reply.peers;
+                    *row = [
+                        f64::from(id),
+                        number(interval),
+                        number(complete.map(count)),
+                        number(incomplete.map(count)),
+                        if peers.is_empty() { 0.0 } else { at + 1.0 },
+                    ];
+                    return (!peers.is_empty()).then_some(Self::Peers(peers));
+                }
             }
             outcome => Self::Full(Box::new(NativeResult::new(id, limits, outcome))),
-        }
+        };
+        *row = [f64::from(id), f64::NAN, f64::NAN, f64::NAN, -at - 1.0];
+        Some(whole)
     }
 }
 
@@ -108,18 +144,20 @@ impl TypeName for Taken {
 impl ToNapiValue for Taken {
     #[expect(unsafe_code, reason = "the trait is unsafe")]
     unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let peers = |peers: Vec<Peer>| peers.iter().map(ToString::to_string).collect::<Vec<_>>();
         match value {
             // SAFETY: the environment is the one that we were called with.
             Self::Full(result) => unsafe { NativeResult::to_napi_value(env, *result) },
-            Self::Plain(id, interval, reply) => {
-                let peers: Vec<_> = reply.peers.iter().map(ToString::to_string).collect();
+            // SAFETY: as above.
+            Self::Peers(list) => unsafe { Vec::to_napi_value(env, peers(list)) },
+            Self::Http(id, interval, reply) => {
                 let env_of = Env::from_raw(env);
                 let mut array = env_of.create_array(7)?;
                 array.set(0, id)?;
                 set(&mut array, 1, interval)?;
                 set(&mut array, 2, reply.complete.map(count))?;
                 set(&mut array, 3, reply.incomplete.map(count))?;
-                array.set(4, peers)?;
+                array.set(4, peers(reply.peers))?;
                 set(&mut array, 5, reply.raw.map(Bencoded::dict))?;
                 set(&mut array, 6, reply.tracker_id.map(Uint8Array::from))?;
                 // SAFETY: as above.

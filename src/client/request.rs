@@ -61,11 +61,9 @@ impl NativeTarget {
         self.announce(AnnounceParams::of_query(query))
     }
 
-    /// An announce, from the fields that lib/client/fields.js lays out.
-    pub(super) fn announce_udp(&self, fields: &[u8]) -> Result<TrackerRequest> {
-        let announce = announce_params(fields)
-            .ok_or_else(|| invalid("an announce with a port over 65535, or fields that are cut"))?;
-        Ok(self.announce(announce))
+    /// What all requests have in common; it asks for nothing.
+    pub(super) const fn request(&self) -> &TrackerRequest {
+        &self.request
     }
 
     pub(super) fn scrape(&self, info_hashes: &[String]) -> Result<TrackerRequest> {
@@ -82,7 +80,18 @@ impl NativeTarget {
     }
 }
 
-fn announce_params(fields: &[u8]) -> Option<AnnounceParams> {
+/// Bytes of an announce over UDP as lib/client/announces.js lays it out.
+const ANNOUNCE: usize = 88;
+
+/// The announces in what lib/client/announces.js lays out, and their requests' numbers.
+pub(super) fn announces(laid_out: &[u8]) -> Result<Vec<(u32, AnnounceParams)>> {
+    laid_out
+        .chunks(ANNOUNCE)
+        .map(|fields| announce(fields).ok_or_else(|| invalid("announces with a fault")))
+        .collect()
+}
+
+fn announce(fields: &[u8]) -> Option<(u32, AnnounceParams)> {
     let (&downloaded, rest) = fields.split_first_chunk()?;
     let (&uploaded, rest) = rest.split_first_chunk()?;
     let (&left, rest) = rest.split_first_chunk()?;
@@ -90,11 +99,12 @@ fn announce_params(fields: &[u8]) -> Option<AnnounceParams> {
     let (&num_want, rest) = rest.split_first_chunk()?;
     let (&port, rest) = rest.split_first_chunk()?;
     let (&event, rest) = rest.split_first_chunk()?;
+    let (&id, rest) = rest.split_first_chunk()?;
     let (&info_hash, rest) = rest.split_first_chunk()?;
     let (&peer_id, _) = rest.split_first_chunk()?;
-    // Of a typed array: in the machine's own order.
+    // Of typed arrays: in the machine's own order.
     let left = f64::from_ne_bytes(left);
-    Some(AnnounceParams {
+    let params = AnnounceParams {
         query: String::new(),
         info_hash: InfoHash(info_hash),
         peer_id: PeerId(peer_id),
@@ -112,7 +122,8 @@ fn announce_params(fields: &[u8]) -> Option<AnnounceParams> {
         key: u32::from_ne_bytes(key),
         num_want: i32::from_ne_bytes(num_want),
         port: u16::try_from(u32::from_ne_bytes(port)).ok()?,
-    })
+    };
+    Some((u32::from_ne_bytes(id), params))
 }
 
 pub(super) fn families(name: Option<&str>) -> Families {
