@@ -30,9 +30,6 @@ const TRACKERS = {
  * A BitTorrent tracker client: announces one torrent to its trackers and finds peers by them.
  */
 class Client extends EventEmitter {
-  #tiers = null
-  #usesEngine = false
-
   constructor (...args) {
     super()
     const opts = clientOptions(args)
@@ -41,6 +38,7 @@ class Client extends EventEmitter {
     this.peerId = typeof opts.peerId === 'string' ? opts.peerId : toHex(opts.peerId)
     this.infoHash = toHex(opts.infoHash)
     this.destroyed = false
+    this._usesEngine = false
 
     this._port = Number(opts.port)
     this._getAnnounceOpts = opts.getAnnounceOpts
@@ -60,33 +58,33 @@ class Client extends EventEmitter {
     this._numWant = opts.numWant
     this._fixedInterval = opts.interval
 
-    const tiers = announceTiers(opts.announce).map(tier => tier.map(url => this.#tracker(url)).filter(Boolean))
+    const tiers = announceTiers(opts.announce).map(tier => tier.map(url => this._createTracker(url)).filter(Boolean))
     this._trackers = tiers.flat()
-    if (isTiered(opts.announce)) this.#tiers = new Tiers(tiers)
+    this._tiers = isTiered(opts.announce) ? new Tiers(tiers) : null
     if (debug.enabled) debug('new client of %s at %o', this.infoHash, this._trackers.map(tracker => tracker.announceUrl))
   }
 
   /** Joins the swarm at the trackers and announces regularly from now on. */
   start (opts) {
-    this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'started' })
+    this._announce({ ...this._defaultAnnounceOpts(opts), event: 'started' })
     this.setInterval(this._fixedInterval)
   }
 
   /** Leaves the swarm. */
   stop (opts) {
-    this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'stopped' })
+    this._announce({ ...this._defaultAnnounceOpts(opts), event: 'stopped' })
   }
 
   /** Tells the trackers that the download is complete. */
   complete (opts) {
     if (this.torrentLength !== undefined) opts = { ...opts, downloaded: opts?.downloaded ?? this.torrentLength }
-    this.#announce({ ...this._defaultAnnounceOpts(opts), event: 'completed' })
+    this._announce({ ...this._defaultAnnounceOpts(opts), event: 'completed' })
   }
 
   /** Announces now, between the regular times. */
   update (opts) {
     const { event, ...rest } = this._defaultAnnounceOpts(opts)
-    this.#announce(rest)
+    this._announce(rest)
   }
 
   /** Asks the trackers for the numbers of the client's torrent, or of `opts.infoHash` (one or several). */
@@ -96,7 +94,7 @@ class Client extends EventEmitter {
 
   /** Announces every so many milliseconds; 0 for never, nothing for half an hour. A tracker's answer changes it. */
   setInterval (intervalMs) {
-    if (this.#tiers !== null) return this.#tiers.setInterval(intervalMs)
+    if (this._tiers !== null) return this._tiers.setInterval(intervalMs)
     for (const tracker of this._trackers) tracker.setInterval(intervalMs)
   }
 
@@ -112,8 +110,8 @@ class Client extends EventEmitter {
     const destroyed = () => {
       left -= 1
       if (left > 0) return
-      if (this.#usesEngine) engine.unuse()
-      this.#usesEngine = false
+      if (this._usesEngine) engine.unuse()
+      this._usesEngine = false
       // Never before this function returns, and never in the midst of a tracker's work.
       if (cb) queueMicrotask(() => cb(null))
     }
@@ -188,14 +186,14 @@ class Client extends EventEmitter {
   /** By a tracker's timer. */
   _announceRegularly (tracker) {
     const opts = this._defaultAnnounceOpts()
-    if (this.#tiers === null) tracker.announce(opts)
-    else this.#tiers.announce(opts)
+    if (this._tiers === null) tracker.announce(opts)
+    else this._tiers.announce(opts)
   }
 
   /** By a tracker before each request: the engine runs until this client is destroyed. */
   _useEngine () {
-    if (this.#usesEngine) return
-    this.#usesEngine = true
+    if (this._usesEngine) return
+    this._usesEngine = true
     engine.use()
   }
 
@@ -203,13 +201,13 @@ class Client extends EventEmitter {
     return toHex(value)
   }
 
-  #announce (opts) {
+  _announce (opts) {
     if (debug.enabled) debug('announce %s: %o', this.infoHash, opts)
-    if (this.#tiers !== null) return this.#tiers.announce(opts)
+    if (this._tiers !== null) return this._tiers.announce(opts)
     for (const tracker of this._trackers) tracker.announce(opts)
   }
 
-  #tracker (announceUrl) {
+  _createTracker (announceUrl) {
     const { Tracker, problem } = trackerClass(announceUrl)
     const hasNoPeers = Tracker === WebSocketTracker && !webrtc.isAvailable(this._wrtc)
     if (problem === undefined && !hasNoPeers) return new Tracker(this, announceUrl)

@@ -12,17 +12,16 @@ const DESTROY_TIMEOUT = 1000
  * `_debug` of its own namespace.
  */
 class Tracker extends Regular {
-  /** The number of the one request under way, of all but few trackers; 0 for none. */
-  #request = 0
-  /** The numbers of those begun meanwhile. */
-  #others = null
-  #whenIdle = null
-
   constructor (client, announceUrl) {
     super()
     this.client = client
     this.announceUrl = announceUrl
     this.destroyed = false
+    /** The number of the one request under way, of all but few trackers; 0 for none. */
+    this._request = 0
+    /** The numbers of those begun meanwhile. */
+    this._others = null
+    this._whenIdle = null
   }
 
   /**
@@ -33,7 +32,7 @@ class Tracker extends Regular {
   announce (opts, done) {
     if (this.destroyed) return
     if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, announce: opts })
-    this.#began(this._submit(opts, done))
+    this._began(this._submit(opts, done))
   }
 
   /**
@@ -45,7 +44,7 @@ class Tracker extends Regular {
     const infoHashes = [].concat(opts.infoHash ?? [])
     const scrape = infoHashes.length > 0 ? infoHashes.map(this.client._toInfoHash) : [this.client.infoHash]
     if (this._debug.enabled) this._debug('request %o', { url: this.announceUrl, scrape })
-    this.#began(engine.submit(this, scrape, done))
+    this._began(engine.submit(this, scrape, done))
   }
 
   /**
@@ -62,45 +61,45 @@ class Tracker extends Regular {
     this.destroyed = true
     if (this._debug.enabled) this._debug('destroy %o', this.announceUrl)
     this._setRegular(0)
-    if (this.#request === 0) return cb(null)
-    this.#whenIdle = cb
-    engine.abort(this.#request, DESTROY_TIMEOUT)
-    this.#others?.forEach(id => engine.abort(id, DESTROY_TIMEOUT))
+    if (this._request === 0) return cb(null)
+    this._whenIdle = cb
+    engine.abort(this._request, DESTROY_TIMEOUT)
+    this._others?.forEach(id => engine.abort(id, DESTROY_TIMEOUT))
   }
 
-  #began (id) {
-    if (this.#request === 0) this.#request = id
-    else (this.#others ??= []).push(id)
+  _began (id) {
+    if (this._request === 0) this._request = id
+    else (this._others ??= []).push(id)
   }
 
-  #ended (id) {
-    const others = this.#others
-    if (this.#request === id) this.#request = others?.shift() ?? 0
+  _ended (id) {
+    const others = this._others
+    if (this._request === id) this._request = others?.shift() ?? 0
     else others.splice(others.indexOf(id), 1)
-    if (others?.length === 0) this.#others = null
+    if (others?.length === 0) this._others = null
   }
 
   /** By the engine, when a request is done. */
   _onResult (id, isAnnounce, result, done) {
-    this.#ended(id)
-    if (!this.destroyed) this.#report(result, isAnnounce, done)
-    if (this.#request === 0) this.#whenIdle?.(null)
+    this._ended(id)
+    if (!this.destroyed) this._report(result, isAnnounce, done)
+    if (this._request === 0) this._whenIdle?.(null)
   }
 
   /** The same for an announce that went as it should, with what `_onAnnounce` takes. */
   _onPlainResult (id, intervalMs, answer, done) {
-    this.#ended(id)
+    this._ended(id)
     if (!this.destroyed) {
-      if (this._debug.enabled) this.#log({ announce: answer, intervalMs, warnings: [] })
+      if (this._debug.enabled) this._log({ announce: answer, intervalMs, warnings: [] })
       if (intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
       this._onAnnounce(answer)
       done?.()
     }
-    if (this.#request === 0) this.#whenIdle?.(null)
+    if (this._request === 0) this._whenIdle?.(null)
   }
 
-  #report (result, isAnnounce, done) {
-    if (this._debug.enabled) this.#log(result)
+  _report (result, isAnnounce, done) {
+    if (this._debug.enabled) this._log(result)
     const { error } = result
     if (error !== undefined) {
       if (!result.silent) emitSafely(this.client, this._isFatal(error) ? 'error' : 'warning', error)
@@ -119,7 +118,7 @@ class Tracker extends Regular {
     done?.(error)
   }
 
-  #log ({ error, announce, scrape, intervalMs, warnings }) {
+  _log ({ error, announce, scrape, intervalMs, warnings }) {
     for (const warning of warnings) this._debug('warning of %o: %o', this.announceUrl, warning.message)
     if (error !== undefined) return this._debug('%o failed: %o', this.announceUrl, error.message)
     this._debug('%o answered: %o', this.announceUrl, { ...(announce ?? { scrape }), intervalMs })
