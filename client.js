@@ -1,3 +1,4 @@
 'use strict'
 
-module.exports = require('./index.js').Client
+// Without the server and what it loads.
+module.exports = require('./lib/client')

@@ -1,3 +1,3 @@
 'use strict'
 
-module.exports = require('./index.js').Server
+module.exports = require('./lib/server')

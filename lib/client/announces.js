@@ -5,6 +5,8 @@
 
 /** Handed over at once. More cost no less, and the first should leave while the others are made. */
 const ROOM = 128
+exports.ROOM = ROOM
+
 /** Bytes of each: three doubles, five integers, two ids, and four to keep the next one's doubles in their places. */
 const SIZE = 88
 
@@ -15,14 +17,12 @@ const doubles = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 
 const integers = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
 let count = 0
 
-exports.isEmpty = () => count === 0
-exports.isFull = () => count === ROOM
-
 /**
  * Lays out the announce of a client; there has to be room.
  *
  * @param {number} id of the request
  * @param {object} opts not changed
+ * @returns {number} how many there are now
  * @throws if a program has put something else in the place of the client's port
  */
 exports.add = function add (id, client, opts) {
@@ -33,15 +33,19 @@ exports.add = function add (id, client, opts) {
   const integer = at / 4
   doubles[double] = Number(opts.downloaded) || 0
   doubles[double + 1] = Number(opts.uploaded) || 0
-  doubles[double + 2] = byteCount(opts.left)
+  // NaN is how a client without metadata has it; it means unknown.
+  const left = Number(opts.left ?? NaN)
+  doubles[double + 2] = left >= 0 ? left : NaN
   integers[integer + 6] = client._key
-  integers[integer + 7] = int32(opts.numwant)
+  const numwant = Math.trunc(Number(opts.numwant))
+  integers[integer + 7] = numwant >= 0 && numwant < 2 ** 31 ? numwant : -1
   integers[integer + 8] = port
   integers[integer + 9] = EVENTS[opts.event] ?? 0
   integers[integer + 10] = id
   writeId(client.infoHash, at + 44)
   writeId(client.peerId, at + 64)
   count += 1
+  return count
 }
 
 /** Those that were added, and makes room for others: to be read before the next is. */
@@ -54,17 +58,6 @@ exports.take = function take () {
 /** The requests' ids of what {@link take} returned. */
 exports.idsOf = function idsOf (taken) {
   return Array.from({ length: taken.length / SIZE }, (_, i) => integers[i * SIZE / 4 + 10])
-}
-
-// NaN is how a client without metadata has it; it means unknown.
-function byteCount (value) {
-  const number = Number(value ?? NaN)
-  return number >= 0 ? number : NaN
-}
-
-function int32 (value) {
-  const number = Math.trunc(Number(value))
-  return number >= 0 && number < 2 ** 31 ? number : -1
 }
 
 function writeId (digits, at) {

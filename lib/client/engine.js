@@ -20,6 +20,9 @@ const rows = new Float64Array(1 + 5 * RESULTS_PER_TURN)
 /** What is said for most requests, and told apart by nobody. */
 const NOTHING = Object.freeze([])
 
+/** The way without a proxy. */
+const DIRECT = Object.freeze({ proxy: undefined, problem: undefined })
+
 /** Targets of requests by what they are made of; dropped when there are too many. */
 const targets = new Map()
 const MAX_TARGETS = 256
@@ -36,6 +39,7 @@ const free = []
 const aborts = new Map()
 /** Where the announces go that have been laid out and not handed over. */
 let announcesTarget = null
+let announcesCount = 0
 let engine = null
 let users = 0
 let rootsGiven = false
@@ -82,17 +86,17 @@ exports.submit = function submit (owner, ask, done) {
  * is called. It leaves with others to the same tracker: when this turn of the program ends, or there are many.
  */
 exports.announceUdp = function announceUdp (owner, opts, done) {
-  const { client } = owner
-  const { proxy, problem } = proxies.route(client._proxyOpts, owner.announceUrl)
+  const { announceUrl, client } = owner
+  const { proxy, problem } = client._proxyOpts === undefined ? DIRECT : proxies.route(client._proxyOpts, announceUrl)
   const id = begin(client, done === undefined ? owner : new Entry(owner, null, done))
   try {
     if (problem !== undefined) throw problem
-    const target = targetOf(owner.announceUrl, client, proxy)
-    if (target !== announcesTarget || announces.isFull()) handOver()
+    const target = targetOf(announceUrl, client, proxy)
+    if (target !== announcesTarget) handOver()
     announcesTarget = target
-    const isFirst = announces.isEmpty()
-    announces.add(id, client, opts)
-    if (isFirst) queueMicrotask(handOver)
+    announcesCount = announces.add(id, client, opts)
+    if (announcesCount === 1) queueMicrotask(handOver)
+    else if (announcesCount === announces.ROOM) handOver()
   } catch (err) {
     failed(id, err)
   }
@@ -101,7 +105,10 @@ exports.announceUdp = function announceUdp (owner, opts, done) {
 
 /** A number for a request, under which it is found again. */
 function begin (client, entry) {
-  client._useEngine()
+  if (!client._usesEngine) {
+    client._usesEngine = true
+    users += 1
+  }
   release ??= hold()
   const id = free.pop() ?? pending.length
   pending[id] = entry
@@ -116,7 +123,8 @@ function failed (id, err) {
 
 /** The announces that have been laid out are the engine's now. */
 function handOver () {
-  if (announces.isEmpty()) return
+  if (announcesCount === 0) return
+  announcesCount = 0
   const taken = announces.take()
   try {
     start()
@@ -183,12 +191,10 @@ exports.abort = function abort (id, graceMs) {
   engine?.abort(id, graceMs)
 }
 
-/** One more client uses the engine, whose threads end when as many have called {@link unuse}. */
-exports.use = function use () {
-  users += 1
-}
-
-exports.unuse = function unuse () {
+/** A client that is destroyed has no more use for the engine, whose threads end with the last. */
+exports.unuse = function unuse (client) {
+  if (!client._usesEngine) return
+  client._usesEngine = false
   users -= 1
   if (users === 0) engine?.release()
 }

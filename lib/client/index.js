@@ -38,29 +38,18 @@ class Client extends EventEmitter {
     this.peerId = typeof opts.peerId === 'string' ? opts.peerId : toHex(opts.peerId)
     this.infoHash = toHex(opts.infoHash)
     this.destroyed = false
+    /** The engine's: it runs until this client is destroyed. */
     this._usesEngine = false
-
     this._port = Number(opts.port)
-    this._getAnnounceOpts = opts.getAnnounceOpts
-    this._userAgent = opts.userAgent
-    this._rtcConfig = opts.rtcConfig
-    this._wrtc = webrtc.wrtcOption(opts.wrtc)
-    this._minInterval = milliseconds(opts.minInterval)
-    this._requestTimeout = milliseconds(opts.requestTimeout)
-    this._families = opts.families
-    this._proxyOpts = opts.proxyOpts
     // A number that outlives changes of address, so that a tracker knows who we are (BEP 7, BEP 15).
     // In a small integer: larger ones are an object each.
     this._key = crypto.randomInt(2 ** 32) | 0
-
-    // Of the signature up to version 7.
-    this.torrentLength = opts.torrentLength
-    this._numWant = opts.numWant
-    this._fixedInterval = opts.interval
+    this._setOptions(opts)
 
     const tiers = announceTiers(opts.announce).map(tier => tier.map(url => this._createTracker(url)).filter(Boolean))
-    this._trackers = tiers.flat()
-    this._tiers = isTiered(opts.announce) ? new Tiers(tiers) : null
+    // Not in one piece with the list that it is made of, which has room for more.
+    this._trackers = tiers.flat().slice()
+    if (isTiered(opts.announce)) this._tiers = new Tiers(tiers)
     if (debug.enabled) debug('new client of %s at %o', this.infoHash, this._trackers.map(tracker => tracker.announceUrl))
   }
 
@@ -110,8 +99,7 @@ class Client extends EventEmitter {
     const destroyed = () => {
       left -= 1
       if (left > 0) return
-      if (this._usesEngine) engine.unuse()
-      this._usesEngine = false
+      engine.unuse(this)
       // Never before this function returns, and never in the midst of a tracker's work.
       if (cb) queueMicrotask(() => cb(null))
     }
@@ -190,11 +178,20 @@ class Client extends EventEmitter {
     else this._tiers.announce(opts)
   }
 
-  /** By a tracker before each request: the engine runs until this client is destroyed. */
-  _useEngine () {
-    if (this._usesEngine) return
-    this._usesEngine = true
-    engine.use()
+  // Those that are left out stay the prototype's.
+  _setOptions (opts) {
+    if (opts.getAnnounceOpts) this._getAnnounceOpts = opts.getAnnounceOpts
+    if (opts.userAgent !== undefined) this._userAgent = opts.userAgent
+    if (opts.rtcConfig !== undefined) this._rtcConfig = opts.rtcConfig
+    if (opts.wrtc !== undefined) this._wrtc = webrtc.wrtcOption(opts.wrtc)
+    if (opts.minInterval !== undefined) this._minInterval = milliseconds(opts.minInterval)
+    if (opts.requestTimeout !== undefined) this._requestTimeout = milliseconds(opts.requestTimeout)
+    if (opts.families !== undefined) this._families = opts.families
+    if (opts.proxyOpts !== undefined) this._proxyOpts = opts.proxyOpts
+    // Of the signature up to version 7.
+    if (opts.torrentLength !== undefined) this.torrentLength = opts.torrentLength
+    if (opts.numWant !== undefined) this._numWant = opts.numWant
+    if (opts.interval !== undefined) this._fixedInterval = opts.interval
   }
 
   _toInfoHash (value) {
@@ -220,6 +217,22 @@ class Client extends EventEmitter {
     return null
   }
 }
+
+// What nearly no client has of its own. A program may have ten thousand.
+Object.assign(Client.prototype, {
+  torrentLength: undefined,
+  _tiers: null,
+  _getAnnounceOpts: undefined,
+  _userAgent: undefined,
+  _rtcConfig: undefined,
+  _wrtc: undefined,
+  _minInterval: undefined,
+  _requestTimeout: undefined,
+  _families: undefined,
+  _proxyOpts: undefined,
+  _numWant: undefined,
+  _fixedInterval: undefined
+})
 
 /**
  * Scrapes a tracker without a client: `cb(err, data)`, with an object per info hash if there are several.

@@ -14,11 +14,17 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 /** By the interval, in milliseconds. */
 const lines = new Map()
 
+/** Places that may be empty before those behind them move up. */
+const MAX_EMPTY = 256
+
 class Line {
   constructor (ms) {
     this.ms = ms
-    this.first = null
-    this.last = null
+    /** In the order in which they are due; `null` in the place of one who has left. */
+    this.places = []
+    /** The first place that may be taken. */
+    this.first = 0
+    this.count = 0
     this.timer = null
     /** Who was the first when the timer was set. */
     this.awaited = null
@@ -36,9 +42,7 @@ class Regular {
     this._line = null
     /** A whole number of milliseconds, which needs no memory of its own. */
     this._due = 0
-    this._before = null
-    this._after = null
-    this._handle = null
+    this._place = 0
   }
 
   /** The timer, as programs know it; `null` if there is none. */
@@ -60,47 +64,64 @@ class Regular {
 }
 
 function enter (regular, ms, now) {
-  let line = lines.get(ms)
-  if (line === undefined) lines.set(ms, line = new Line(ms))
-  const { last } = line
+  const line = lines.get(ms) ?? openLine(ms)
   regular._line = line
   regular._due = now + Math.ceil(ms)
-  regular._before = last
-  if (last === null) line.first = regular
-  else last._after = regular
-  line.last = regular
+  regular._place = line.places.push(regular) - 1
+  line.count += 1
   if (line.timer === null) arm(line, ms)
 }
 
 function leave (regular) {
-  const { _line: line, _before: before, _after: after } = regular
-  if (before === null) line.first = after
-  else before._after = after
-  if (after === null) line.last = before
-  else after._before = before
+  const line = regular._line
   regular._line = null
-  regular._before = null
-  regular._after = null
+  line.places[regular._place] = null
+  line.count -= 1
   if (line.awaited === regular) line.awaited = null
-  if (line.first !== null) return
+  if (line.count === 0) closeLine(line)
+}
+
+function openLine (ms) {
+  const line = new Line(ms)
+  lines.set(ms, line)
+  return line
+}
+
+function closeLine (line) {
   clearTimeout(line.timer)
   lines.delete(line.ms)
 }
 
+/** Whoever stands behind empty places moves up. */
+function closeUp (line) {
+  line.places = line.places.filter(regular => regular !== null)
+  line.places.forEach((regular, place) => { regular._place = place })
+  line.first = 0
+}
+
+/** The first who is due; there has to be somebody. */
+function first (line) {
+  while (line.places[line.first] === null) line.first += 1
+  return line.places[line.first]
+}
+
 function arm (line, ms) {
-  line.awaited = line.first
+  line.awaited = first(line)
   line.timer = setTimeout(fire, ms, line)
   line.timer.unref()
 }
 
 function fire (line) {
-  const time = now()
-  // Whom the timer was set for is due in any case: a program may have put a clock of its own in the place of one of
-  // the two.
-  while (line.first !== null && (line.first === line.awaited || line.first._due <= time)) {
-    const regular = line.first
+  // At least once in the time that it takes from the last place to the first.
+  if (line.places.length > 2 * line.count + MAX_EMPTY) closeUp(line)
+  const turn = now()
+  while (line.count > 0) {
+    const regular = first(line)
+    // Whom the timer was set for is due in any case: a program may have put a clock of its own in the place of one
+    // of the two.
+    if (regular !== line.awaited && regular._due > turn) return arm(line, Math.max(1, regular._due - now()))
     leave(regular)
-    enter(regular, line.ms, time)
+    enter(regular, line.ms, turn)
     try {
       regular._announceRegularly()
     } catch (err) {
@@ -108,11 +129,21 @@ function fire (line) {
       surface(err)
     }
   }
-  if (line.first !== null) arm(line, Math.max(1, line.first._due - now()))
 }
 
+/** The time in milliseconds, as of this turn of the program: Node's timers are set by no other. */
 function now () {
-  return Math.trunc(performance.now())
+  if (time === 0) {
+    time = Math.trunc(performance.now())
+    queueMicrotask(forgetTime)
+  }
+  return time
+}
+
+let time = 0
+
+function forgetTime () {
+  time = 0
 }
 
 /** Stands for the timer that others have; `clearInterval` ends it, too. */
@@ -151,6 +182,9 @@ class Handle {
     if (value === null) this.close()
   }
 }
+
+/** Made when it is asked for. */
+Regular.prototype._handle = null
 
 // An emitter, as programs expect it, whose constructor is not called: nearly no tracker is ever listened to, and
 // the methods do what is missing.

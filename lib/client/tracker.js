@@ -19,9 +19,6 @@ class Tracker extends Regular {
     this.destroyed = false
     /** The number of the one request under way, of all but few trackers; 0 for none. */
     this._request = 0
-    /** The numbers of those begun meanwhile. */
-    this._others = null
-    this._whenIdle = null
   }
 
   /**
@@ -141,5 +138,11 @@ class Tracker extends Regular {
 }
 
 Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
+
+// What nearly no tracker ever has of its own.
+
+/** The numbers of requests begun while another was under way. */
+Tracker.prototype._others = null
+Tracker.prototype._whenIdle = null
 
 module.exports = Tracker
