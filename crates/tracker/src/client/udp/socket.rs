@@ -25,7 +25,7 @@ use crate::{
         resolve::Family,
         url::Host,
     },
-    net::udp::{Incoming, send_burst},
+    net::udp::{Incoming, Sender},
     protocol::udp::{Response, ResponseError, parse_response},
 };
 
@@ -52,6 +52,7 @@ pub(super) struct Socket {
 
 struct Shared {
     io: UdpSocket,
+    sender: Sender,
     path: Path,
     waiting: Mutex<Waiters>,
 }
@@ -202,7 +203,11 @@ impl Socket {
         let mut rest = packets;
         let mut again = true;
         while rest.len() >= length {
-            let sent = match send_burst(&self.shared.io, rest, length, to) {
+            let sent = match self
+                .shared
+                .sender
+                .send_burst(&self.shared.io, rest, length, to)
+            {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // What is wrong shows when it is sent.
@@ -292,6 +297,7 @@ impl Shared {
     fn new(socket: RawSocket, path: Path) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             io: UdpSocket::from_std(socket.into())?,
+            sender: Sender::new(),
             path,
             waiting: Mutex::default(),
         }))

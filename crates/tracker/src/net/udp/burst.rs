@@ -12,15 +12,27 @@ use one_by_one as system;
 /// The largest UDP packet. A smaller buffer is an error on Windows, not a cut packet.
 pub(super) const LARGEST: usize = 1 << 16;
 
-/// Sends packets of one length, which lie side by side, to one address: as many as the system takes at once.
-/// That is at least one; or it is an error, the first packet's or [`io::ErrorKind::WouldBlock`].
-pub fn send_burst(
-    socket: &UdpSocket,
-    packets: &[u8],
-    length: usize,
-    to: SocketAddr,
-) -> io::Result<usize> {
-    system::send_burst(socket, packets.chunks_exact(length.max(1)), to)
+/// Sends packets in bursts.
+pub struct Sender(system::Sender);
+
+impl Sender {
+    /// For one socket: it learns what the way of the packets allows.
+    #[expect(clippy::new_without_default, reason = "there is no other")]
+    pub const fn new() -> Self {
+        Self(system::Sender::new())
+    }
+
+    /// Sends packets of one length, which lie side by side, to one address: as many as the system takes at
+    /// once. That is at least one; or it is an error, the first packet's or [`io::ErrorKind::WouldBlock`].
+    pub fn send_burst(
+        &self,
+        socket: &UdpSocket,
+        packets: &[u8],
+        length: usize,
+        to: SocketAddr,
+    ) -> io::Result<usize> {
+        self.0.send_burst(socket, packets, length.max(1), to)
+    }
 }
 
 /// What has come in at once.
@@ -54,21 +66,32 @@ mod one_by_one {
 
     use super::LARGEST;
 
-    pub(super) fn send_burst<'a>(
-        socket: &UdpSocket,
-        packets: impl Iterator<Item = &'a [u8]>,
-        to: SocketAddr,
-    ) -> io::Result<usize> {
-        let mut sent = 0;
-        for packet in packets {
-            match socket.try_send_to(packet, to) {
-                Ok(_) => sent += 1,
-                Err(error) if sent == 0 => return Err(error),
-                // It shows again when the rest is sent.
-                Err(_) => break,
-            }
+    pub(super) struct Sender;
+
+    impl Sender {
+        pub(super) const fn new() -> Self {
+            Self
         }
-        Ok(sent)
+
+        #[expect(clippy::unused_self, reason = "others have a state")]
+        pub(super) fn send_burst(
+            &self,
+            socket: &UdpSocket,
+            packets: &[u8],
+            length: usize,
+            to: SocketAddr,
+        ) -> io::Result<usize> {
+            let mut sent = 0;
+            for packet in packets.chunks_exact(length) {
+                match socket.try_send_to(packet, to) {
+                    Ok(_) => sent += 1,
+                    Err(error) if sent == 0 => return Err(error),
+                    // It shows again when the rest is sent.
+                    Err(_) => break,
+                }
+            }
+            Ok(sent)
+        }
     }
 
     pub(super) struct Incoming {
@@ -117,10 +140,11 @@ mod tests {
                 let (from, from_addr) = socket().await;
                 let (to, to_addr) = socket().await;
                 let packets: Vec<u8> = (0..100_u8).flat_map(|n| [n, n, 255]).collect();
+                let sender = $sender::Sender::new();
                 let mut sent = 0;
                 while sent < 100 {
                     from.writable().await.unwrap();
-                    match $sender::send_burst(&from, packets[3 * sent..].chunks_exact(3), to_addr) {
+                    match sender.send_burst(&from, &packets[3 * sent..], 3, to_addr) {
                         Ok(count) => sent += count,
                         Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
                     }
@@ -155,6 +179,8 @@ mod tests {
         let (from, _) = socket().await;
         from.writable().await.unwrap();
         let nowhere = "[2001:db8::1]:6881".parse().unwrap();
-        assert!(send_burst(&from, &[1, 2, 3, 4], 2, nowhere).is_err());
+        let sender = Sender::new();
+        let error = sender.send_burst(&from, &[1, 2, 3, 4], 2, nowhere);
+        assert!(error.is_err());
     }
 }

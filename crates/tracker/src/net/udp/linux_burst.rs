@@ -1,11 +1,17 @@
-//! Bursts by `recvmmsg` and `sendmmsg` on a tokio socket.
+//! Bursts by `recvmmsg`, and by `sendmmsg` or as one large packet that the kernel cuts, on a tokio socket.
 
 #![expect(
     unsafe_code,
     reason = "system calls that tokio and socket2 do not have"
 )]
 
-use std::{io, mem, net::SocketAddr, os::fd::AsRawFd, ptr};
+use std::{
+    io, mem,
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use socket2::SockAddr;
 use tokio::{io::Interest, net::UdpSocket};
@@ -15,15 +21,111 @@ use super::{
     linux::{check, socket_addr},
 };
 
-/// Packets moved by one call: of more the gain is small.
+/// Packets moved by one call: of more the gain is small. Half of what the kernel takes at most to cut.
 const BURST: usize = 32;
 
-pub(super) fn send_burst<'a>(
+/// Bytes that the kernel takes at most to cut: what fits into one packet.
+const MAX_UNCUT: usize = 65_000;
+
+/// Sends bursts.
+pub(super) struct Sender {
+    /// Whether the kernel cuts packets (`UDP_SEGMENT`, since Linux 4.18): on its way through the system a burst is one
+    /// then, in a quarter of the time. Not on devices that leave checksums to the system.
+    cuts: AtomicBool,
+}
+
+impl Sender {
+    pub(super) const fn new() -> Self {
+        Self {
+            cuts: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn send_burst(
+        &self,
+        socket: &UdpSocket,
+        packets: &[u8],
+        length: usize,
+        to: SocketAddr,
+    ) -> io::Result<usize> {
+        let to = SockAddr::from(to);
+        let count = (packets.len() / length).min(BURST).min(MAX_UNCUT / length);
+        if count > 1 && self.cuts.load(Ordering::Relaxed) {
+            match send_uncut(socket, &packets[..count * length], length, &to) {
+                Ok(()) => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                // It may be about one of the packets, and is told when that is sent.
+                Err(error) => {
+                    let can_not = [
+                        libc::EIO,
+                        libc::EINVAL,
+                        libc::ENOPROTOOPT,
+                        libc::EOPNOTSUPP,
+                        libc::EMSGSIZE,
+                    ];
+                    if error
+                        .raw_os_error()
+                        .is_some_and(|code| can_not.contains(&code))
+                    {
+                        self.cuts.store(false, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        send_each(socket, packets.chunks_exact(length), &to)
+    }
+}
+
+fn send_uncut(socket: &UdpSocket, packets: &[u8], length: usize, to: &SockAddr) -> io::Result<()> {
+    let Ok(length) = u16::try_from(length) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut slice = libc::iovec {
+        iov_base: packets.as_ptr().cast_mut().cast(),
+        iov_len: packets.len(),
+    };
+    // Numbers of eight bytes, for it has to lie as a `cmsghdr` has to.
+    let mut control = [0_u64; 4];
+    // SAFETY: all zeros is a value of this C structure.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_name = to.as_ptr().cast_mut().cast();
+    header.msg_namelen = to.len();
+    header.msg_iov = &raw mut slice;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    // SAFETY: mere arithmetic.
+    let (space, size) = unsafe { (libc::CMSG_SPACE(2), libc::CMSG_LEN(2)) };
+    debug_assert!(space as usize <= size_of_val(&control));
+    header.msg_controllen = space as _;
+    // SAFETY: there is room for one header and two bytes of data, as the lengths above say; the data may lie anywhere.
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(&raw const header);
+        (*message).cmsg_level = libc::SOL_UDP;
+        (*message).cmsg_type = libc::UDP_SEGMENT;
+        (*message).cmsg_len = size as _;
+        ptr::write_unaligned(libc::CMSG_DATA(message).cast(), length);
+    }
+    socket.try_io(Interest::WRITABLE, || {
+        // SAFETY: the header is filled in, and all that it points to outlives this call.
+        let sent = unsafe {
+            libc::sendmsg(
+                socket.as_raw_fd(),
+                &raw const header,
+                libc::MSG_DONTWAIT as _,
+            )
+        };
+        if sent < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    })
+}
+
+fn send_each<'a>(
     socket: &UdpSocket,
     packets: impl Iterator<Item = &'a [u8]>,
-    to: SocketAddr,
+    to: &SockAddr,
 ) -> io::Result<usize> {
-    let to = SockAddr::from(to);
     // SAFETY: all zeros is a value of each of these C structures.
     let (mut slices, mut headers): ([libc::iovec; BURST], [libc::mmsghdr; BURST]) =
         unsafe { (mem::zeroed(), mem::zeroed()) };

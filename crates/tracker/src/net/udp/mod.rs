@@ -15,7 +15,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use socket2::Socket;
 
-pub use burst::{Incoming, send_burst};
+pub use burst::{Incoming, Sender};
 
 /// Longest datagram that is looked at, in bytes: a scrape of 74 torrents has 1496, and an announce
 /// with BEP 41 options rarely 400. What is longer arrives cut.
