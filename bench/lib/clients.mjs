@@ -30,8 +30,6 @@ function announceAll (count) {
   return new Promise(resolve => {
     const failures = new Set()
     let [updated, example, last] = [0, null, 0n]
-    const cpuBefore = process.cpuUsage()
-    const began = process.hrtime.bigint()
     const end = () => {
       clearTimeout(timer)
       const { user, system } = process.cpuUsage(cpuBefore)
@@ -56,6 +54,8 @@ function announceAll (count) {
         if (updated + failures.size >= count) end()
       })
     }
+    const cpuBefore = process.cpuUsage()
+    const began = process.hrtime.bigint()
     for (const client of clients) client.start()
   })
 }
