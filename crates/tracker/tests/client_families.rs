@@ -43,17 +43,6 @@ fn dual_stack(port: u16) -> (ClientEngine, String) {
     (engine_with(config), format!("udp://tracker.test:{port}"))
 }
 
-/// Two sockets on one port, one per family.
-async fn twins() -> (UdpTracker, UdpTracker) {
-    loop {
-        let v4 = UdpTracker::bind("127.0.0.1").await;
-        let v6 = tokio::net::UdpSocket::bind(("::1", v4.addr().port())).await;
-        if let Ok(socket) = v6 {
-            return (v4, UdpTracker { socket });
-        }
-    }
-}
-
 #[tokio::test]
 async fn ipv4_comes_first() {
     if !has_ipv6() {

@@ -205,6 +205,17 @@ impl UdpTracker {
     }
 }
 
+/// Two sockets on one port, one per family.
+pub async fn twins() -> (UdpTracker, UdpTracker) {
+    loop {
+        let v4 = UdpTracker::bind("127.0.0.1").await;
+        let v6 = UdpSocket::bind(("::1", v4.addr().port())).await;
+        if let Ok(socket) = v6 {
+            return (v4, UdpTracker { socket });
+        }
+    }
+}
+
 pub fn announce_answer(transaction_id: u32, interval: u32, peers: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let head = AnnounceResponseHead {

@@ -92,6 +92,8 @@ pub(super) struct Course {
     error: Option<ClientError>,
     /// Whether an error packet was answered with a new connect.
     started_over: bool,
+    /// Of the volley that it has left: its abort comes by way of that.
+    _inbox: Option<Arc<Inbox>>,
 }
 
 impl UdpTransport {
@@ -194,6 +196,7 @@ impl UdpTransport {
             queued: Duration::ZERO,
             error: None,
             started_over: false,
+            _inbox: None,
         };
         self.ask_each(request, url, ask, what, course).await
     }

@@ -351,12 +351,13 @@ impl Run<'_> {
     async fn go_on(&mut self) {
         let mut letters = mem::take(&mut self.letters);
         self.volley.inbox.take(&mut letters);
-        for (index, packet) in letters.answers() {
-            self.answered(index, packet);
-        }
+        // Before the answers: with one of those a member may leave, and takes its abort along.
         for (index, at) in letters.aborts.drain(..) {
             self.aborts.push((index, at));
             self.note(Some(at));
+        }
+        for (index, packet) in letters.answers() {
+            self.answered(index, packet);
         }
         self.letters = letters;
         let now = Instant::now();
@@ -477,6 +478,7 @@ impl Run<'_> {
             queued: waited,
             error,
             started_over: over,
+            _inbox: Some(Arc::clone(&self.volley.inbox)),
         };
         let handle = (self.volley.go_alone)(member.id, member.params, course);
         let aborts = self.aborts.extract_if(.., |(who, _)| *who == index);
