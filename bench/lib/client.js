@@ -13,6 +13,7 @@ const { onCore } = require('./cores')
 const { micros } = require('./report')
 
 const ENTRY = pathToFileURL(path.join(ROOT, 'client.js')).href
+const FLOOR = pathToFileURL(path.join(__dirname, 'emitters.mjs')).href
 const SETTINGS = { clients: 10_000 }
 
 /** The original waits 15 s for an answer over UDP; a connection that finds a full queue is tried again for as long. */
@@ -47,6 +48,7 @@ function parts ({ original }) {
     columns: COLUMNS,
     contenders: [
       ours({ ws: false }, { client: ENTRY }),
+      ours({ ws: false }, { key: 'floor', name: 'no clients: emitters that emit `update`', client: FLOOR }),
       ours({ ws: false }, { key: 'original', name: 'original', client: original.client })
     ],
     measure: (tracker, context) => measure(transport, tracker, context)
