@@ -92,6 +92,8 @@ impl ClientEngine {
         request: TrackerRequest,
         done: impl FnOnce(Outcome) + Send + 'static,
     ) -> RequestHandle {
+        // A task has room for what it is made from and for what it becomes: so this is a pointer.
+        let request = Box::new(request);
         let work = |inner: Arc<Inner>| async move { inner.run(&request).await };
         self.inner.start(work, done)
     }
@@ -223,14 +225,14 @@ impl RequestHandle {
 impl Inner {
     fn start<F>(
         self: &Arc<Self>,
-        work: impl FnOnce(Arc<Self>) -> F,
+        work: impl FnOnce(Arc<Self>) -> F + Send + 'static,
         done: impl FnOnce(Outcome) + Send + 'static,
     ) -> RequestHandle
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Outcome> + Send,
     {
         let done = Done(Some(Box::new(done)));
-        let work = work(Arc::clone(self));
+        let inner = Arc::clone(self);
         let mut all_end = self.ending.subscribe();
         let (abort, mut end) = watch::channel(Ending::No);
         let abort = Arc::new(abort);
@@ -243,7 +245,7 @@ impl Inner {
                 biased;
                 () = ended(&mut end) => Err(ClientError::Aborted),
                 () = ended(&mut all_end) => Err(ClientError::Aborted),
-                outcome = work => outcome,
+                outcome = work(inner) => outcome,
             };
             drop(abort);
             done.call(outcome);
