@@ -1,5 +1,7 @@
 //! Announces that are asked for together, against UDP trackers that behave, and some that do not.
 
+#![expect(clippy::unwrap_used, reason = "a panic is a test's report")]
+
 mod client_support;
 
 use std::{
