@@ -5,7 +5,6 @@
 
 /** Handed over at once. More cost no less, and the first should leave while the others are made. */
 const ROOM = 128
-exports.ROOM = ROOM
 
 /** Bytes of each: three doubles, five integers, two ids, and four to keep the next one's doubles in their places. */
 const SIZE = 88
@@ -16,51 +15,65 @@ const bytes = Buffer.alloc(ROOM * SIZE)
 const doubles = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8)
 const integers = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
 let count = 0
+let target = null
 
 /**
- * Lays out the announce of a client; there has to be room.
+ * Lays out the announce of a client.
  *
  * @param {number} id of the request
  * @param {object} opts not changed
+ * @param {object} to where it goes
+ * @param {() => void} handOver called to make room, if those before go elsewhere or there are enough
  * @returns {number} how many there are now
  * @throws if a program has put something else in the place of the client's port
  */
-exports.add = function add (id, client, opts) {
+exports.add = function add (id, client, opts, to, handOver) {
   const port = client._port
   if (!(port >= 0 && port <= 65535)) throw new Error(`an announce with the port ${port}`)
+  // All that may run functions of the program, which may announce, before the place is taken.
+  const downloaded = Number(opts.downloaded) || 0
+  const uploaded = Number(opts.uploaded) || 0
+  const left = Number(opts.left ?? NaN)
+  const numwant = Math.trunc(Number(opts.numwant))
+  const infoHash = String(client.infoHash)
+  const peerId = String(client.peerId)
+  if (to !== target || count === ROOM) {
+    handOver()
+    target = to
+  }
   const at = count * SIZE
   const double = at / 8
   const integer = at / 4
-  doubles[double] = Number(opts.downloaded) || 0
-  doubles[double + 1] = Number(opts.uploaded) || 0
+  doubles[double] = downloaded
+  doubles[double + 1] = uploaded
   // NaN is how a client without metadata has it; it means unknown.
-  const left = Number(opts.left ?? NaN)
   doubles[double + 2] = left >= 0 ? left : NaN
   integers[integer + 6] = client._key
-  const numwant = Math.trunc(Number(opts.numwant))
   integers[integer + 7] = numwant >= 0 && numwant < 2 ** 31 ? numwant : -1
   integers[integer + 8] = port
   integers[integer + 9] = EVENTS[opts.event] ?? 0
   integers[integer + 10] = id
-  writeId(client.infoHash, at + 44)
-  writeId(client.peerId, at + 64)
+  writeId(infoHash, at + 44)
+  writeId(peerId, at + 64)
   count += 1
   return count
 }
 
-/** Those that were added, and makes room for others: to be read before the next is. */
+exports.isEmpty = () => count === 0
+
+/** Those that were added and where they go, and makes room for others: to be read before the next is. */
 exports.take = function take () {
   const length = count * SIZE
   count = 0
-  return length === bytes.length ? bytes : bytes.subarray(0, length)
+  return { target, laidOut: length === bytes.length ? bytes : bytes.subarray(0, length) }
 }
 
 /** The requests' ids of what {@link take} returned. */
-exports.idsOf = function idsOf (taken) {
-  return Array.from({ length: taken.length / SIZE }, (_, i) => integers[i * SIZE / 4 + 10])
+exports.idsOf = function idsOf (laidOut) {
+  return Array.from({ length: laidOut.length / SIZE }, (_, i) => integers[i * SIZE / 4 + 10])
 }
 
 function writeId (digits, at) {
   // A program may have put anything in the property: nobody else's id is left in its place.
-  if (bytes.hexWrite(String(digits), at, 20) !== 20) bytes.fill(0, at, at + 20)
+  if (bytes.hexWrite(digits, at, 20) !== 20) bytes.fill(0, at, at + 20)
 }

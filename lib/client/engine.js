@@ -37,9 +37,6 @@ const pending = [null]
 const free = []
 /** Of requests that agents carry. */
 const aborts = new Map()
-/** Where the announces go that have been laid out and not handed over. */
-let announcesTarget = null
-let announcesCount = 0
 let engine = null
 let users = 0
 let rootsGiven = false
@@ -92,11 +89,7 @@ exports.announceUdp = function announceUdp (owner, opts, done) {
   try {
     if (problem !== undefined) throw problem
     const target = targetOf(announceUrl, client, proxy)
-    if (target !== announcesTarget) handOver()
-    announcesTarget = target
-    announcesCount = announces.add(id, client, opts)
-    if (announcesCount === 1) queueMicrotask(handOver)
-    else if (announcesCount === announces.ROOM) handOver()
+    if (announces.add(id, client, opts, target, handOver) === 1) queueMicrotask(handOver)
   } catch (err) {
     failed(id, err)
   }
@@ -123,14 +116,13 @@ function failed (id, err) {
 
 /** The announces that have been laid out are the engine's now. */
 function handOver () {
-  if (announcesCount === 0) return
-  announcesCount = 0
-  const taken = announces.take()
+  if (announces.isEmpty()) return
+  const { target, laidOut } = announces.take()
   try {
     start()
-    engine.announceUdp(announcesTarget.native, taken)
+    engine.announceUdp(target.native, laidOut)
   } catch (err) {
-    for (const id of announces.idsOf(taken)) failed(id, err)
+    for (const id of announces.idsOf(laidOut)) failed(id, err)
   }
 }
 

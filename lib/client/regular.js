@@ -4,9 +4,11 @@
 // each is made anew with every answer, in a microsecond or two, and takes a quarter of a kilobyte. Here all with the
 // same interval stand in a line, in the order in which they are due, with one timer for the first.
 
+const { AsyncResource } = require('node:async_hooks')
 const EventEmitter = require('node:events')
 
 const { surface } = require('../emit')
+const { hold } = require('../keep-alive')
 
 /** Longer and a timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -52,11 +54,18 @@ class Regular {
     return this._handle
   }
 
+  /** A program that has cleared the timer says so; or it has one of its own. */
+  set interval (value) {
+    this._setRegular(0)
+    if (value == null) return
+    Object.defineProperty(this, 'interval', { value, writable: true, enumerable: true, configurable: true })
+  }
+
   /** Every so many milliseconds from now on, or never. */
   _setRegular (ms) {
     if (this._line !== null) leave(this)
     if (this._handle !== null) {
-      this._handle._destroyed = true
+      this._handle._end()
       this._handle = null
     }
     if (ms) enter(this, ms >= 1 ? Math.min(ms, MAX_TIMER_MS) : 1, now())
@@ -69,6 +78,7 @@ function enter (regular, ms, now) {
   regular._due = now + Math.ceil(ms)
   regular._place = line.places.push(regular) - 1
   line.count += 1
+  if (line.places.length > 2 * line.count + MAX_EMPTY) closeUp(line)
   if (line.timer === null) arm(line, ms)
 }
 
@@ -107,19 +117,20 @@ function first (line) {
 
 function arm (line, ms) {
   line.awaited = first(line)
-  line.timer = setTimeout(fire, ms, line)
+  line.timer = nobody.runInAsyncScope(setTimeout, null, fire, ms, line)
   line.timer.unref()
 }
 
+/** Whoever set the first interval of a line is not the one for whom all the others announce. */
+const nobody = new AsyncResource('bittorrent-tracker')
+
 function fire (line) {
-  // At least once in the time that it takes from the last place to the first.
-  if (line.places.length > 2 * line.count + MAX_EMPTY) closeUp(line)
-  const turn = now()
+  // Whom the timer was set for is due by now, and whoever was due with it: a program may have put a clock of its own
+  // in the place of the timers', and none in the place of ours.
+  const turn = Math.max(now(), line.awaited?._due ?? 0)
   while (line.count > 0) {
     const regular = first(line)
-    // Whom the timer was set for is due in any case: a program may have put a clock of its own in the place of one
-    // of the two.
-    if (regular !== line.awaited && regular._due > turn) return arm(line, Math.max(1, regular._due - now()))
+    if (regular._due > turn) return arm(line, Math.max(1, regular._due - Math.max(now(), turn)))
     leave(regular)
     enter(regular, line.ms, turn)
     try {
@@ -149,6 +160,7 @@ function forgetTime () {
 /** Stands for the timer that others have; `clearInterval` ends it, too. */
 class Handle {
   #regular
+  #release = null
 
   constructor (regular, ms) {
     this.#regular = regular
@@ -157,20 +169,35 @@ class Handle {
   }
 
   hasRef () {
-    return false
+    return this.#release !== null
   }
 
   ref () {
+    if (!this._destroyed) this.#release ??= hold()
     return this
   }
 
   unref () {
+    this.#release?.()
+    this.#release = null
+    return this
+  }
+
+  refresh () {
+    if (this._destroyed) return this
+    leave(this.#regular)
+    enter(this.#regular, this._idleTimeout, now())
     return this
   }
 
   close () {
     if (!this._destroyed) this.#regular._setRegular(0)
     return this
+  }
+
+  _end () {
+    this._destroyed = true
+    this.unref()
   }
 
   get _onTimeout () {

@@ -48,8 +48,8 @@ class Tracker extends Regular {
    * Announces every so many milliseconds from now on; 0 for never, nothing for the default. Keeps no
    * process alive.
    */
-  setInterval (intervalMs = this.DEFAULT_ANNOUNCE_INTERVAL) {
-    this._setRegular(this.destroyed ? 0 : intervalMs)
+  setInterval (intervalMs) {
+    this._setRegular(this.destroyed ? 0 : intervalMs ?? this.DEFAULT_ANNOUNCE_INTERVAL)
   }
 
   /** Lets requests under way finish, for a second at most, and calls back. */

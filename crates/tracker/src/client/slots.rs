@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,18 +11,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Hosts remembered before the idle ones are forgotten.
 const SWEEP_AT: usize = 256;
 
+/// Of the turns at a host, or in all, one in so many is waited for at once.
+const SHARES: usize = 8;
+
 /// Turns, first come first served. A request's clock starts when it has its turn: ten thousand
 /// announces in one tick neither open ten thousand sockets nor time out in the queue.
 pub(super) struct Slots {
     total: Arc<Semaphore>,
     per_host: usize,
+    share: usize,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// A turn; ends when dropped.
 pub(super) struct Slot {
-    _host: OwnedSemaphorePermit,
-    _total: OwnedSemaphorePermit,
+    host: OwnedSemaphorePermit,
+    total: OwnedSemaphorePermit,
 }
 
 /// The turns at one host of a task with many requests; those that it has end when dropped.
@@ -29,6 +34,10 @@ pub(super) struct Turns {
     host: Arc<Semaphore>,
     total: Arc<Semaphore>,
     held: usize,
+    /// Turns waited for at once: few enough that those that are put by for one who waits are no loss.
+    share: usize,
+    /// A wait that was begun; it keeps its place among those who wait.
+    wait: Option<Pin<Box<dyn Future<Output = Option<Slot>> + Send>>>,
 }
 
 impl Slots {
@@ -36,6 +45,7 @@ impl Slots {
         Self {
             total: Arc::new(Semaphore::new(total.max(1))),
             per_host: per_host.max(1),
+            share: (total.min(per_host) / SHARES).max(1),
             hosts: Mutex::default(),
         }
     }
@@ -47,10 +57,7 @@ impl Slots {
     pub(super) async fn acquire(&self, host: &str) -> Option<Slot> {
         let host = self.host(host).acquire_owned().await.ok()?;
         let total = Arc::clone(&self.total).acquire_owned().await.ok()?;
-        Some(Slot {
-            _host: host,
-            _total: total,
-        })
+        Some(Slot { host, total })
     }
 
     /// The same for many requests to one host; none has its turn yet.
@@ -59,6 +66,8 @@ impl Slots {
             host: self.host(host),
             total: Arc::clone(&self.total),
             held: 0,
+            share: self.share,
+            wait: None,
         }
     }
 
@@ -96,18 +105,35 @@ impl Turns {
         free
     }
 
-    /// Waits for one turn, after those who came before.
-    pub(super) async fn acquire(&mut self) {
-        // They are never closed.
-        let Ok(host) = self.host.acquire().await else {
-            return;
-        };
-        let Ok(total) = self.total.acquire().await else {
-            return;
-        };
-        host.forget();
-        total.forget();
-        self.held += 1;
+    /// Waits for turns, up to `most`, after those who came before; returns how many. May be dropped and called
+    /// again: it goes on to wait at the same place, and for as many as at first.
+    pub(super) async fn acquire(&mut self, most: usize) -> usize {
+        let count = most.min(self.share).max(1);
+        let (host, total) = (&self.host, &self.total);
+        let wait = self.wait.get_or_insert_with(|| {
+            let (host, total) = (Arc::clone(host), Arc::clone(total));
+            let count = u32::try_from(count).unwrap_or(1);
+            Box::pin(async move {
+                // They are never closed.
+                Some(Slot {
+                    host: host.acquire_many_owned(count).await.ok()?,
+                    total: total.acquire_many_owned(count).await.ok()?,
+                })
+            })
+        });
+        let slot = wait.as_mut().await;
+        self.wait = None;
+        let Some(slot) = slot else { return 0 };
+        let count = slot.host.num_permits();
+        slot.host.forget();
+        slot.total.forget();
+        self.held += count;
+        count
+    }
+
+    /// Nobody waits any longer.
+    pub(super) fn leave(&mut self) {
+        self.wait = None;
     }
 
     /// Gives a turn back.
@@ -135,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         future.poll(&mut context)
     }
@@ -182,12 +208,30 @@ mod tests {
         assert_eq!(others.try_acquire(9), 2, "five in all");
         many.release();
         assert_eq!(others.try_acquire(9), 1);
-        assert!(poll(pin!(many.acquire())).is_pending());
+        assert!(poll(pin!(many.acquire(9))).is_pending());
         drop(others);
-        assert!(poll(pin!(many.acquire())).is_ready());
+        assert_eq!(poll(pin!(many.acquire(9))), Poll::Ready(1));
         assert_eq!(many.try_acquire(9), 0);
         drop(many);
         assert_eq!(slots.turns("a").try_acquire(9), 3);
+    }
+
+    #[test]
+    fn a_task_that_looks_away_keeps_its_place() {
+        let slots = Slots::new(100, 16);
+        let mut all = slots.turns("a");
+        assert_eq!(all.try_acquire(99), 16);
+        let [mut first, mut second] = [slots.turns("a"), slots.turns("a")];
+        assert!(poll(pin!(first.acquire(9))).is_pending());
+        assert!(poll(pin!(second.acquire(9))).is_pending());
+        assert!(poll(pin!(first.acquire(9))).is_pending());
+        all.release();
+        assert!(poll(pin!(second.acquire(9))).is_pending());
+        all.release();
+        assert_eq!(poll(pin!(first.acquire(9))), Poll::Ready(2), "an eighth");
+        second.leave();
+        all.release();
+        assert_eq!(first.try_acquire(9), 1);
     }
 
     #[test]

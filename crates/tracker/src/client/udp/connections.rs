@@ -40,6 +40,13 @@ pub(super) struct Connection {
     pub(super) reused: bool,
 }
 
+impl Connection {
+    /// Whether both come from one connect. A tracker may give the same id again.
+    pub(super) fn is_that_of(self, other: Self) -> bool {
+        self.id == other.id && self.good_until == other.good_until
+    }
+}
+
 /// The connection ids of one socket: a tracker binds them to our address.
 pub(super) struct Connections {
     handle: Handle,

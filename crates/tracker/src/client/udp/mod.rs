@@ -88,6 +88,8 @@ pub(super) struct Course {
     /// Its end, but for the time that it waited for turns.
     deadline: Instant,
     queued: Duration,
+    /// How long to ask at the first of them, if that has begun.
+    until: Option<Instant>,
     /// What went wrong at the addresses before.
     error: Option<ClientError>,
     /// Whether an error packet was answered with a new connect.
@@ -194,6 +196,7 @@ impl UdpTransport {
             targets: targets(families, &addresses, url.port),
             deadline,
             queued: Duration::ZERO,
+            until: None,
             error: None,
             started_over: false,
             _inbox: None,
@@ -213,7 +216,8 @@ impl UdpTransport {
         let count = course.targets.len();
         for (index, tracker) in mem::take(&mut course.targets).iter().enumerate() {
             let deadline = course.deadline + course.queued;
-            let until = until(request, deadline, count - index);
+            let until = course.until.take();
+            let until = until.unwrap_or_else(|| self::until(request, deadline, count - index));
             let asked = match self.connections(Family::of(tracker.ip())) {
                 Ok(connections) => {
                     let tracker = Target::from(*tracker);
@@ -299,7 +303,7 @@ impl UdpTransport {
             deadline += waited;
             *queued += waited;
             let mut connection = connections.get(tracker, deadline).await?;
-            if connection.id == first.id {
+            if connection.is_that_of(first) {
                 connection = first;
             }
             let (action, packet) = write(ask, connection.id);

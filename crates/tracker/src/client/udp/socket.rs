@@ -33,6 +33,9 @@ use crate::{
 /// kernel grants what it likes.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
+/// `ENOBUFS`, which macOS and the BSDs have for the full queue of an interface.
+const NO_BUFFERS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };
+
 /// Between two failed receives, should a system report one error for ever.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
@@ -210,10 +213,14 @@ impl Socket {
             {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // What is wrong shows when it is sent.
-                    let _ = self.shared.io.writable().await;
+                    // The runtime ends, and all who wait with it.
+                    if self.shared.io.writable().await.is_err() {
+                        return;
+                    }
                     continue;
                 }
+                // No room on the way: lost, as on any other part of it.
+                Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => 1,
                 Err(error) if is_of_another(&error) && again => {
                     again = false;
                     continue;

@@ -52,11 +52,24 @@ struct Member {
 /// An announce that was sent.
 #[derive(Clone, Copy)]
 struct Flight {
-    transaction_id: u32,
+    /// None once nothing is waited for under it.
+    transaction_id: Option<u32>,
     connection: Connection,
+    /// How long it waited for its turn.
+    waited: Duration,
     start: Instant,
+    /// From then on.
+    budget: Duration,
     /// How often it was sent again.
     again: usize,
+}
+
+impl Flight {
+    /// When it is sent for this time, counted from 0, after the first; or given up, as what comes last.
+    fn due(&self, again: usize) -> Option<Instant> {
+        let mut ends = retransmissions(self.budget).chain([self.budget]);
+        Some(self.start + ends.nth(again)?)
+    }
 }
 
 impl Volley {
@@ -127,6 +140,7 @@ impl UdpTransport {
             due: None,
             targets: Vec::new(),
             deadline: Instant::now() + request.timeout,
+            until: None,
             over: None,
         };
         run.resolve(families).await;
@@ -146,8 +160,9 @@ struct Run<'a> {
     due: Option<Instant>,
     /// Addresses of the tracker. The volley has the first, the others are for those who leave.
     targets: Vec<SocketAddr>,
-    /// Of who waits for no turn.
+    /// Of who waits for no turn; and when the first of several addresses has had its share of the time.
     deadline: Instant,
+    until: Option<Instant>,
     over: Option<Over>,
 }
 
@@ -157,8 +172,10 @@ struct Over {
     connections: Arc<Connections>,
     connection: Connection,
     since: Instant,
-    /// When an announce is sent again and, at last, given up; counted from its first packet.
-    timetable: Vec<Duration>,
+    /// What each has from its turn on.
+    budget: Duration,
+    /// The last turn that somebody had.
+    turn: Instant,
     turns: Turns,
     /// Turns that nobody has used yet.
     spare: usize,
@@ -201,29 +218,30 @@ impl Run<'_> {
             Some(Ok(connection)) => connection,
         };
         let since = Instant::now();
-        let budget = until.saturating_duration_since(since);
+        self.until = Some(until);
         self.over = Some(Over {
             tracker,
             connections: Arc::clone(&connections),
             connection,
             since,
-            timetable: retransmissions(budget).chain([budget]).collect(),
+            budget: until.saturating_duration_since(since),
+            turn: since,
             turns: self.transport.turns.turns(&super::host_of(&target)),
             spare: 0,
             next: 0,
         });
-        while let Some(count) = self.turns().await {
-            let again = connections.get(&target, Instant::now() + budget);
+        while let Some((count, deadline)) = self.turns().await {
+            let again = connections.get(&target, deadline);
             match self.meanwhile(again).await {
                 None => return,
                 Some(Err(fail)) => self.fail_waiting(&fail),
-                Some(Ok(connection)) => self.send_first(count, connection).await,
+                Some(Ok(connection)) => self.send_first(count, connection, deadline).await,
             }
         }
     }
 
-    /// Waits until somebody has a turn; says how many have. `None` when nobody is left.
-    async fn turns(&mut self) -> Option<usize> {
+    /// Waits until somebody has a turn; says how many have, and until when. `None` when nobody is left.
+    async fn turns(&mut self) -> Option<(usize, Instant)> {
         loop {
             self.go_on().await;
             if self.volley.left == 0 {
@@ -233,17 +251,19 @@ impl Run<'_> {
             let due = self.due;
             let over = self.over.as_mut()?;
             if waiting == 0 {
+                over.turns.leave();
                 (0..mem::take(&mut over.spare)).for_each(|_| over.turns.release());
             }
             let more = waiting.saturating_sub(over.spare);
             over.spare += over.turns.try_acquire(more);
             if waiting > 0 && over.spare > 0 {
-                return Some(waiting.min(over.spare));
+                over.turn = Instant::now();
+                return Some((waiting.min(over.spare), over.turn + over.budget));
             }
             tokio::select! {
                 () = self.volley.inbox.news() => {}
                 () = at(due) => {}
-                () = over.turns.acquire(), if waiting > 0 => over.spare += 1,
+                count = over.turns.acquire(waiting), if waiting > 0 => over.spare += count,
             }
         }
     }
@@ -259,10 +279,10 @@ impl Run<'_> {
     }
 
     /// The first announces of so many, over this connection.
-    async fn send_first(&mut self, count: usize, connection: Connection) {
+    async fn send_first(&mut self, count: usize, connection: Connection, deadline: Instant) {
         let Some(over) = &mut self.over else { return };
         // An id that the volley was given as a new one is new to all of its members.
-        if connection.id != over.connection.id {
+        if !connection.is_that_of(over.connection) {
             over.connection = connection;
         }
         let mut chosen = Vec::with_capacity(count);
@@ -273,7 +293,15 @@ impl Run<'_> {
             over.next += 1;
         }
         over.spare -= chosen.len();
-        let (connection, start) = (over.connection, Instant::now());
+        let start = Instant::now();
+        let flight = Flight {
+            transaction_id: None,
+            connection: over.connection,
+            waited: over.turn - over.since,
+            start,
+            budget: deadline.saturating_duration_since(start),
+            again: 0,
+        };
         let members = &mut self.volley.members;
         over.connections.socket().wait_for_members(
             &chosen,
@@ -282,16 +310,13 @@ impl Run<'_> {
             |index, transaction_id| {
                 if let Some(Some(member)) = members.get_mut(index) {
                     member.flight = Some(Flight {
-                        transaction_id,
-                        connection,
-                        start,
-                        again: 0,
+                        transaction_id: Some(transaction_id),
+                        ..flight
                     });
                 }
             },
         );
-        let due = over.timetable.first().map(|first| start + *first);
-        self.note(due);
+        self.note(flight.due(0));
         self.send(&chosen).await;
     }
 
@@ -304,9 +329,10 @@ impl Run<'_> {
         for index in indexes {
             if let Some(member) = self.volley.get(*index)
                 && let Some(flight) = &member.flight
+                && let Some(transaction_id) = flight.transaction_id
             {
                 let url_data = &self.url.path_and_query;
-                let (id, transaction_id) = (flight.connection.id, flight.transaction_id);
+                let id = flight.connection.id;
                 write_announce(&mut packets, &member.params, url_data, id, transaction_id);
                 sent.push(*index);
             }
@@ -368,10 +394,12 @@ impl Run<'_> {
     }
 
     fn answered(&mut self, index: usize, packet: &[u8]) {
-        let flight = self.volley.flight(index).copied();
-        let (Some(flight), Some(over)) = (flight, &self.over) else {
+        let (Some(flight), Some(over)) = (self.volley.flight(index), &self.over) else {
             return;
         };
+        // It was taken out with the answer.
+        flight.transaction_id = None;
+        let flight = *flight;
         if let Ok(Response::Error { message, .. }) = parse_response(packet) {
             let target = over.tracker.into();
             over.connections.forget(&target, flight.connection.id);
@@ -395,20 +423,16 @@ impl Run<'_> {
             self.finish(index, Err(ClientError::Aborted));
         }
         self.due = self.aborts.iter().map(|(_, at)| *at).min();
-        let Some(over) = &self.over else { return again };
-        let timetable = over.timetable.clone();
         for index in 0..self.volley.members.len() {
             let Some(flight) = self.volley.flight(index) else {
                 continue;
             };
-            let start = flight.start;
-            let time = |again| timetable.get(again).map(|time| start + *time);
-            let due = time(flight.again);
+            let due = flight.due(flight.again);
             if due.is_some_and(|due| due > now) {
                 self.note(due);
                 continue;
             }
-            let next = time(flight.again + 1);
+            let next = flight.due(flight.again + 1);
             if next.is_none() {
                 let fault = self.give_up(index);
                 self.fail(index, &Fail::Silence(fault));
@@ -476,6 +500,10 @@ impl Run<'_> {
             targets: self.targets.iter().skip(first).copied().collect(),
             deadline: self.deadline,
             queued: waited,
+            until: self
+                .until
+                .filter(|_| first == 0)
+                .map(|until| until + waited),
             error,
             started_over: over,
             _inbox: Some(Arc::clone(&self.volley.inbox)),
@@ -490,18 +518,20 @@ impl Run<'_> {
     fn remove(&mut self, index: usize) -> Option<(Member, Duration)> {
         self.give_up(index);
         let member = self.volley.remove(index)?;
-        let mut waited = Duration::ZERO;
-        if let (Some(flight), Some(over)) = (&member.flight, &mut self.over) {
-            over.turns.release();
-            waited = flight.start - over.since;
-        }
+        let waited = match (&member.flight, &mut self.over) {
+            (Some(flight), Some(over)) => {
+                over.turns.release();
+                flight.waited
+            }
+            (None, Some(over)) => over.turn - over.since,
+            (_, None) => Duration::ZERO,
+        };
         Some((member, waited))
     }
 
     /// Its answer is not waited for any longer. Returns what was wrong with what came instead.
     fn give_up(&mut self, index: usize) -> Option<crate::protocol::udp::ResponseError> {
-        let flight = self.volley.flight(index)?;
-        let transaction_id = flight.transaction_id;
+        let transaction_id = self.volley.flight(index)?.transaction_id.take()?;
         let connections = &self.over.as_ref()?.connections;
         connections.socket().give_up(transaction_id)
     }

@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     os::fd::AsRawFd,
     ptr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicU8, Ordering},
 };
 
 use socket2::SockAddr;
@@ -27,18 +27,44 @@ const BURST: usize = 32;
 /// Bytes that the kernel takes at most to cut: what fits into one packet.
 const MAX_UNCUT: usize = 65_000;
 
+const UNKNOWN: u8 = 0;
+const NO: u8 = 1;
+const YES: u8 = 2;
+
 /// Sends bursts.
 pub(super) struct Sender {
     /// Whether the kernel cuts packets (`UDP_SEGMENT`, since Linux 4.18): on its way through the system a burst is one
     /// then, in a quarter of the time. Not on devices that leave checksums to the system.
-    cuts: AtomicBool,
+    cuts: AtomicU8,
 }
 
 impl Sender {
     pub(super) const fn new() -> Self {
         Self {
-            cuts: AtomicBool::new(true),
+            cuts: AtomicU8::new(UNKNOWN),
         }
+    }
+
+    /// Older kernels would not complain, but send the burst as one packet: so they are asked first.
+    fn cuts(&self, socket: &UdpSocket) -> bool {
+        let mut known = self.cuts.load(Ordering::Relaxed);
+        if known == UNKNOWN {
+            let mut size: libc::c_int = 0;
+            let mut length = size_of_val(&size) as libc::socklen_t;
+            // SAFETY: both pointers are to what they should be to, and the length is that of the first.
+            let result = unsafe {
+                libc::getsockopt(
+                    socket.as_raw_fd(),
+                    libc::SOL_UDP,
+                    libc::UDP_SEGMENT,
+                    (&raw mut size).cast(),
+                    &raw mut length,
+                )
+            };
+            known = if result == 0 { YES } else { NO };
+            self.cuts.store(known, Ordering::Relaxed);
+        }
+        known == YES
     }
 
     pub(super) fn send_burst(
@@ -50,24 +76,18 @@ impl Sender {
     ) -> io::Result<usize> {
         let to = SockAddr::from(to);
         let count = (packets.len() / length).min(BURST).min(MAX_UNCUT / length);
-        if count > 1 && self.cuts.load(Ordering::Relaxed) {
+        if count > 1 && self.cuts(socket) {
             match send_uncut(socket, &packets[..count * length], length, &to) {
                 Ok(()) => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 // It may be about one of the packets, and is told when that is sent.
                 Err(error) => {
-                    let can_not = [
-                        libc::EIO,
-                        libc::EINVAL,
-                        libc::ENOPROTOOPT,
-                        libc::EOPNOTSUPP,
-                        libc::EMSGSIZE,
-                    ];
+                    let never = [libc::EIO, libc::EOPNOTSUPP];
                     if error
                         .raw_os_error()
-                        .is_some_and(|code| can_not.contains(&code))
+                        .is_some_and(|code| never.contains(&code))
                     {
-                        self.cuts.store(false, Ordering::Relaxed);
+                        self.cuts.store(NO, Ordering::Relaxed);
                     }
                 }
             }
