@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Announces sent before what has come in meanwhile is looked at.
-const BURST: usize = 64;
+const BURST: usize = 128;
 
 /// Receives the outcome of each announce, under its number.
 pub(in crate::client) type Done = Arc<dyn Fn(u32, Outcome) + Send + Sync>;
