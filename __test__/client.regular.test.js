@@ -194,16 +194,16 @@ test('the same interval set while it announces, as with every answer, is not one
   assert.deepStrictEqual(log, ['a 20', 'b 20', 'a 40', 'b 40', 'a 60', 'b 60'])
 })
 
-test('whom the timer was set for announces even by a clock that stands still', async t => {
+test('whoever is due with the one that the timer was set for announces even by a clock that stands still', async t => {
   const { clock, log, beat } = setUp(t)
   const [a, b] = [beat('a'), beat('b')]
   clock.performance.mock.mockImplementation(() => 1000)
   a._setRegular(20)
   b._setRegular(20)
   await clock.pass(20)
-  assert.deepStrictEqual(log, ['a 20'])
+  assert.deepStrictEqual(log, ['a 20', 'b 20'])
   await clock.pass(20)
-  assert.deepStrictEqual(log, ['a 20', 'b 40'])
+  assert.deepStrictEqual(log, ['a 20', 'b 20', 'a 40', 'b 40'])
 })
 
 test('clearInterval ends what `interval` stands for, and nothing that was set since', async t => {
@@ -345,9 +345,54 @@ test('an interval lets the process exit', async t => {
         infoHash: String(i).repeat(40), peerId: 'b'.repeat(40), port: 6881, announce: 'udp://127.0.0.1:1'
       })
       client.setInterval(interval)
-      client._trackers[0].interval.ref()
+      client._trackers[0].interval.ref().unref()
     }
     console.log('end')
   `)
   assert.strictEqual((await child.ended).stdout, 'end\n')
+})
+
+test('ref of what `interval` stands for keeps the process alive until it is cleared', async t => {
+  const child = spawnNode(t, `
+    const Client = require(process.argv[1])
+    const client = new Client({
+      infoHash: 'a'.repeat(40), peerId: 'b'.repeat(40), port: 6881, announce: 'udp://127.0.0.1:1'
+    })
+    const [tracker] = client._trackers
+    client.setInterval(20)
+    const { interval } = tracker
+    console.log(interval.hasRef(), interval.ref().hasRef())
+    // Nothing but the interval lets this come.
+    tracker.announce = () => {
+      console.log('announce')
+      tracker.interval = null
+      console.log(interval._destroyed, interval.hasRef())
+    }
+  `)
+  assert.strictEqual((await child.ended).stdout, 'false true\nannounce\ntrue false\n')
+})
+
+test('refresh begins the time anew', async t => {
+  const { clock, log, beat } = setUp(t)
+  const a = beat('a')
+  a._setRegular(20)
+  await clock.pass(15)
+  a.interval.refresh()
+  await clock.pass(15)
+  assert.deepStrictEqual(log, [])
+  await clock.pass(5)
+  assert.deepStrictEqual(log, ['a 35'])
+})
+
+test('a program may put a timer of its own in the place of `interval`', t => {
+  const { beat } = setUp(t)
+  const a = beat('a')
+  a._setRegular(20)
+  const { interval } = a
+  a.interval = undefined
+  assert.deepStrictEqual([a.interval, interval._destroyed], [null, true])
+  a._setRegular(20)
+  a.interval = 5
+  assert.strictEqual(a.interval, 5)
+  assert.strictEqual(a._line, null)
 })

@@ -5,6 +5,7 @@
 
 /** Handed over at once. More cost no less, and the first should leave while the others are made. */
 const ROOM = 128
+exports.ROOM = ROOM
 
 /** Bytes of each: three doubles, five integers, two ids, and four to keep the next one's doubles in their places. */
 const SIZE = 88
