@@ -1,5 +1,8 @@
 //! The UDP transport (BEP 15, BEP 41).
 
+mod addresses;
+mod answers;
+mod ask;
 mod associations;
 mod connections;
 mod exchange;
@@ -9,7 +12,7 @@ mod volley;
 
 use std::{
     io, mem,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,36 +20,29 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use self::{
+    addresses::targets,
+    answers::{announce_answer, error_of, may_be_about_id, refused, unexpected},
+    ask::{Ask, write},
     associations::Associations,
-    connections::{Connection, Connections},
+    connections::Connections,
     exchange::{Exchange, Reply, exchange},
-    socket::{Action, Answer, Socket},
+    socket::{Answer, Socket},
 };
 pub(super) use self::{inbox::Inbox, volley::Volley};
 use super::{
-    error::{ClientError, Failure, bounded_text},
+    error::ClientError,
     os_error::Cause,
     proxy::{Proxy, socks5::Target},
-    reply::{AnnounceReply, Peer, ScrapeRow},
+    reply::{AnnounceReply, ScrapeRow},
     request::{AnnounceParams, ClientConfig, TrackerRequest},
     resolve::{Family, Resolver},
-    schedule::RawIntervals,
     slots::Slots,
     url::UdpUrl,
 };
 use crate::{
-    protocol::{
-        compact,
-        udp::{
-            AnnounceRequest, MAX_SCRAPE_HASHES, Response, ResponseError, parse_response,
-            scrape_rows, write_announce_request, write_scrape_request,
-        },
-    },
+    protocol::udp::{MAX_SCRAPE_HASHES, Response, ResponseError, parse_response, scrape_rows},
     types::InfoHash,
 };
-
-/// The share of the budget that IPv4 gets when IPv6 is to be tried after it, in tenths.
-const FIRST_FAMILY_TENTHS: u32 = 6;
 
 /// Relays that a request may lose before it is given up.
 const MAX_LOST: usize = 2;
@@ -72,13 +68,6 @@ pub(super) enum Fail {
     Send(Cause),
     /// The socket has ended: a proxy's relay.
     Lost,
-}
-
-/// What is sent to a tracker once there is a connection id.
-#[derive(Clone, Copy)]
-enum Ask<'a> {
-    Announce(&'a AnnounceParams, &'a str),
-    Scrape(&'a [InfoHash]),
 }
 
 /// How far a request has come.
@@ -217,7 +206,7 @@ impl UdpTransport {
         for (index, tracker) in mem::take(&mut course.targets).iter().enumerate() {
             let deadline = course.deadline + course.queued;
             let until = course.until.take();
-            let until = until.unwrap_or_else(|| self::until(request, deadline, count - index));
+            let until = until.unwrap_or_else(|| addresses::until(request, deadline, count - index));
             let asked = match self.connections(Family::of(tracker.ip())) {
                 Ok(connections) => {
                     let tracker = Target::from(*tracker);
@@ -351,197 +340,4 @@ impl UdpTransport {
 /// The name under which requests to a tracker have their turns.
 fn host_of(tracker: &Target) -> String {
     format!("{} {}", tracker.host, tracker.port)
-}
-
-/// The addresses to ask at, in order.
-fn targets(families: &[Family], addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
-    let mut targets: Vec<_> = families
-        .iter()
-        .filter_map(|family| first_of(*family, addresses))
-        .map(|ip| SocketAddr::new(ip, port))
-        .collect();
-    // One stays in any case: its error is the one to tell.
-    if let [first, second] = targets[..] {
-        if !has_route(second) {
-            targets.pop();
-        } else if !has_route(first) {
-            targets.remove(0);
-        }
-    }
-    targets
-}
-
-/// How long to ask at the first of so many addresses.
-fn until(request: &TrackerRequest, deadline: Instant, addresses: usize) -> Instant {
-    if addresses > 1 {
-        let share = request.timeout * FIRST_FAMILY_TENTHS / 10;
-        deadline.min(Instant::now() + share)
-    } else {
-        deadline
-    }
-}
-
-fn error_of(fail: &Fail, what: &'static str, request: &TrackerRequest) -> ClientError {
-    let url = request.url.as_str().to_owned();
-    match fail {
-        Fail::Refused(message) => refused(message),
-        Fail::Silence(Some(fault)) => ClientError::UdpReply { fault: *fault, url },
-        Fail::Silence(None) | Fail::Lost => ClientError::UdpTimeout { what, url },
-        Fail::Send(cause) => ClientError::Udp {
-            cause: cause.clone(),
-            url,
-        },
-    }
-}
-
-fn refused(message: &[u8]) -> ClientError {
-    ClientError::Failure(Box::new(Failure {
-        reason: bounded_text(message),
-        ..Failure::default()
-    }))
-}
-
-/// An id that this request has just been given is good: then an error means what it says, unless
-/// it names the id ("Connection ID missmatch." of torrent.eu).
-fn may_be_about_id(message: &[u8], connection: Connection) -> bool {
-    connection.reused
-        || bounded_text(message)
-            .to_ascii_lowercase()
-            .contains("connection id")
-}
-
-/// Whether the system knows a way to this address; sends nothing. On a machine without IPv6, IPv4
-/// then has the whole budget.
-fn has_route(tracker: SocketAddr) -> bool {
-    let any = match Family::of(tracker.ip()) {
-        Family::V4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        Family::V6 => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-    };
-    std::net::UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(tracker).is_ok())
-}
-
-fn first_of(family: Family, addresses: &[IpAddr]) -> Option<IpAddr> {
-    addresses
-        .iter()
-        .copied()
-        .find(|ip| Family::of(*ip) == family)
-}
-
-fn write(ask: Ask<'_>, connection_id: u64) -> (Action, impl FnOnce(u32) -> Vec<u8>) {
-    let action = match ask {
-        Ask::Announce(..) => Action::Announce,
-        Ask::Scrape(_) => Action::Scrape,
-    };
-    let write = move |transaction_id| {
-        let mut packet = Vec::with_capacity(128);
-        match ask {
-            Ask::Announce(params, url_data) => {
-                write_announce(&mut packet, params, url_data, connection_id, transaction_id);
-            }
-            Ask::Scrape(info_hashes) => {
-                write_scrape_request(&mut packet, connection_id, transaction_id, info_hashes);
-            }
-        }
-        packet
-    };
-    (action, write)
-}
-
-fn write_announce(
-    out: &mut Vec<u8>,
-    params: &AnnounceParams,
-    url_data: &str,
-    connection_id: u64,
-    transaction_id: u32,
-) {
-    let announce = AnnounceRequest {
-        connection_id,
-        transaction_id,
-        info_hash: params.info_hash,
-        peer_id: params.peer_id,
-        downloaded: params.downloaded,
-        left: params.left.unwrap_or(u64::MAX),
-        uploaded: params.uploaded,
-        event: params.event,
-        ip: Ipv4Addr::UNSPECIFIED,
-        key: params.key,
-        num_want: params.num_want,
-        port: params.port,
-        options: &[],
-    };
-    write_announce_request(out, &announce, url_data.as_bytes());
-}
-
-/// The answer to an announce, from its packet.
-fn announce_answer(
-    request: &TrackerRequest,
-    packet: &[u8],
-    family: Family,
-) -> Result<AnnounceReply, ClientError> {
-    let Ok(Response::Announce {
-        interval,
-        leechers,
-        seeders,
-        peers,
-        ..
-    }) = parse_response(packet)
-    else {
-        return Err(unexpected(request));
-    };
-    let head = Head {
-        interval,
-        leechers,
-        seeders,
-    };
-    Ok(announce_reply(request, &head, peers, family))
-}
-
-struct Head {
-    interval: u32,
-    leechers: u32,
-    seeders: u32,
-}
-
-fn announce_reply(
-    request: &TrackerRequest,
-    head: &Head,
-    peers: &[u8],
-    family: Family,
-) -> AnnounceReply {
-    // A signed field in BEP 15: what would be over 2^31 is a negative number of seconds.
-    let interval = i64::from(head.interval.cast_signed());
-    let raw = RawIntervals {
-        interval: Some(interval),
-        min_interval: None,
-    };
-    let mut reply = AnnounceReply {
-        complete: Some(head.seeders.into()),
-        incomplete: Some(head.leechers.into()),
-        ..AnnounceReply::default()
-    };
-    reply.set_intervals(raw, request.intervals, request.url.as_str());
-    // Packets are padded by some trackers; half an address at the end is no address.
-    match family {
-        Family::V4 => {
-            let whole = peers.len() - peers.len() % 6;
-            if let Ok(peers) = compact::peers_v4(peers.get(..whole).unwrap_or_default()) {
-                reply.peers = peers.map(Peer::Addr).collect();
-            }
-        }
-        Family::V6 => {
-            let whole = peers.len() - peers.len() % 18;
-            if let Ok(peers) = compact::peers_v6(peers.get(..whole).unwrap_or_default()) {
-                reply.peers = peers.map(Peer::Addr).collect();
-            }
-        }
-    }
-    reply
-}
-
-/// An empty scrape; all else was sorted out when the packet came.
-fn unexpected(request: &TrackerRequest) -> ClientError {
-    ClientError::UdpReply {
-        fault: ResponseError::InvalidScrape,
-        url: request.url.as_str().to_owned(),
-    }
 }

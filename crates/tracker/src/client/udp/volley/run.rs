@@ -1,154 +1,35 @@
-//! Announces at one tracker that were asked for together, as one task.
-//!
-//! A program with ten thousand torrents announces them in one turn. A task, a channel and a timer for each of them
-//! are 2.5 KB, and most of the time that an announce takes here. A volley has one of each, sends its packets in
-//! bursts, and keeps the timetable of [`exchange`](super::exchange) for each of its members. Whoever meets with
-//! something out of the ordinary leaves it and goes on alone.
+//! A volley under way: who is sent, answered, sent again, given up, and who goes on alone.
 
 use std::{future::pending, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{
-    Connection, Connections, Course, Fail, Family, UdpTransport, announce_answer, error_of,
-    inbox::{Inbox, Letters},
-    may_be_about_id, refused, write_announce,
-};
+use super::{Flight, Member, Volley};
 use crate::{
     client::{
-        AnnounceParams, AnnounceReply, ClientError, Outcome, RequestHandle, TrackerReply,
-        TrackerRequest, os_error::Cause, proxy::socks5::Target, schedule::retransmissions,
-        slots::Turns, url::UdpUrl,
+        AnnounceReply, ClientError, TrackerReply, TrackerRequest,
+        os_error::Cause,
+        proxy::socks5::Target,
+        resolve::Family,
+        slots::Turns,
+        udp::{
+            Course, Fail, UdpTransport, addresses,
+            answers::{announce_answer, error_of, may_be_about_id, refused},
+            ask::write_announce,
+            connections::{Connection, Connections},
+            host_of,
+            inbox::Letters,
+        },
+        url::UdpUrl,
     },
-    protocol::udp::{Response, parse_response},
+    protocol::udp::{Response, ResponseError, parse_response},
 };
 
 /// Announces sent before what has come in meanwhile is looked at.
 const BURST: usize = 128;
 
-/// Receives the outcome of each announce, under its number.
-pub(in crate::client) type Done = Arc<dyn Fn(u32, Outcome) + Send + Sync>;
-
-/// Starts the request of an announce that goes on alone, whose outcome it tells.
-pub(in crate::client) type GoAlone =
-    Box<dyn Fn(u32, AnnounceParams, Course) -> RequestHandle + Send + Sync>;
-
-/// The announces whose outcome nobody has been told. Those left when this is dropped are aborted.
-pub(in crate::client) struct Volley {
-    members: Vec<Option<Member>>,
-    left: usize,
-    inbox: Arc<Inbox>,
-    done: Done,
-    go_alone: GoAlone,
-}
-
-struct Member {
-    id: u32,
-    params: AnnounceParams,
-    /// None while it waits for its turn.
-    flight: Option<Flight>,
-}
-
-/// An announce that was sent.
-#[derive(Clone, Copy)]
-struct Flight {
-    /// None once nothing is waited for under it.
-    transaction_id: Option<u32>,
-    connection: Connection,
-    /// How long it waited for its turn.
-    waited: Duration,
-    start: Instant,
-    /// From then on.
-    budget: Duration,
-    /// How often it was sent again.
-    again: usize,
-}
-
-impl Flight {
-    /// When it is sent for this time, counted from 0, after the first; or given up, as what comes last.
-    fn due(&self, again: usize) -> Option<Instant> {
-        let mut ends = retransmissions(self.budget).chain([self.budget]);
-        Some(self.start + ends.nth(again)?)
-    }
-}
-
-impl Volley {
-    pub(in crate::client) fn new(
-        announces: Vec<(u32, AnnounceParams)>,
-        done: Done,
-        go_alone: GoAlone,
-    ) -> Self {
-        let member = |(id, params)| {
-            Some(Member {
-                id,
-                params,
-                flight: None,
-            })
-        };
-        Self {
-            left: announces.len(),
-            members: announces.into_iter().map(member).collect(),
-            inbox: Arc::default(),
-            done,
-            go_alone,
-        }
-    }
-
-    pub(in crate::client) const fn inbox(&self) -> &Arc<Inbox> {
-        &self.inbox
-    }
-
-    fn get(&self, index: usize) -> Option<&Member> {
-        self.members.get(index)?.as_ref()
-    }
-
-    fn flight(&mut self, index: usize) -> Option<&mut Flight> {
-        self.members.get_mut(index)?.as_mut()?.flight.as_mut()
-    }
-
-    fn remove(&mut self, index: usize) -> Option<Member> {
-        let member = self.members.get_mut(index)?.take()?;
-        self.left -= 1;
-        Some(member)
-    }
-}
-
-impl Drop for Volley {
-    fn drop(&mut self) {
-        for member in self.members.drain(..).flatten() {
-            (self.done)(member.id, Err(ClientError::Aborted));
-        }
-    }
-}
-
-impl UdpTransport {
-    /// Makes the announces of a volley.
-    pub(in crate::client) async fn announce_all(
-        &self,
-        request: &TrackerRequest,
-        url: &UdpUrl,
-        families: &[Family],
-        volley: Volley,
-    ) {
-        let run = Run {
-            transport: self,
-            request,
-            url,
-            volley,
-            letters: Letters::default(),
-            aborts: Vec::new(),
-            due: None,
-            targets: Vec::new(),
-            deadline: Instant::now() + request.timeout,
-            until: None,
-            over: None,
-        };
-        run.resolve(families).await;
-    }
-}
-
 /// A volley under way.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     transport: &'a UdpTransport,
     request: &'a TrackerRequest,
     url: &'a UdpUrl,
@@ -183,14 +64,35 @@ struct Over {
     next: usize,
 }
 
-impl Run<'_> {
-    async fn resolve(mut self, families: &[Family]) {
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        transport: &'a UdpTransport,
+        request: &'a TrackerRequest,
+        url: &'a UdpUrl,
+        volley: Volley,
+    ) -> Self {
+        Self {
+            transport,
+            request,
+            url,
+            volley,
+            letters: Letters::default(),
+            aborts: Vec::new(),
+            due: None,
+            targets: Vec::new(),
+            deadline: Instant::now() + request.timeout,
+            until: None,
+            over: None,
+        }
+    }
+
+    pub(super) async fn resolve(mut self, families: &[Family]) {
         let lookup = self.transport.resolver.resolve(&self.url.host);
         let lookup = timeout_at(self.deadline, lookup);
         let fail = match self.meanwhile(lookup).await {
             None => return,
             Some(Ok(Ok(addresses))) => {
-                self.targets = super::targets(families, &addresses, self.url.port);
+                self.targets = addresses::targets(families, &addresses, self.url.port);
                 match self.targets.first().copied() {
                     Some(tracker) => return self.connect(tracker).await,
                     None => Fail::Send(Cause::no_address(&self.url.host.to_string())),
@@ -204,7 +106,7 @@ impl Run<'_> {
 
     async fn connect(mut self, tracker: SocketAddr) {
         let target = Target::from(tracker);
-        let until = super::until(self.request, self.deadline, self.targets.len());
+        let until = addresses::until(self.request, self.deadline, self.targets.len());
         let connections = match self.transport.connections(Family::of(tracker.ip())) {
             Ok(connections) => connections,
             Err(error) => {
@@ -226,7 +128,7 @@ impl Run<'_> {
             since,
             budget: until.saturating_duration_since(since),
             turn: since,
-            turns: self.transport.turns.turns(&super::host_of(&target)),
+            turns: self.transport.turns.turns(&host_of(&target)),
             spare: 0,
             next: 0,
         });
@@ -530,7 +432,7 @@ impl Run<'_> {
     }
 
     /// Its answer is not waited for any longer. Returns what was wrong with what came instead.
-    fn give_up(&mut self, index: usize) -> Option<crate::protocol::udp::ResponseError> {
+    fn give_up(&mut self, index: usize) -> Option<ResponseError> {
         let transaction_id = self.volley.flight(index)?.transaction_id.take()?;
         let connections = &self.over.as_ref()?.connections;
         connections.socket().give_up(transaction_id)
