@@ -10,7 +10,7 @@ use std::{
 
 use client_support::*;
 use tokio::net::TcpListener;
-use tracker::client::{ClientConfig, ClientEngine, Families};
+use tracker::client::{ClientConfig, Families};
 
 #[tokio::test]
 async fn ipv6_tracker_sends_ipv6_peers() {
@@ -29,18 +29,6 @@ async fn ipv6_tracker_sends_ipv6_peers() {
         "[2020:2020:2020:2020:2020:2020:2020:2020]:6881"
     );
     assert_eq!(reply.peers.len(), 2);
-}
-
-fn dual_stack(port: u16) -> (ClientEngine, String) {
-    let hosts = HashMap::from([(
-        "tracker.test".to_owned(),
-        vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
-    )]);
-    let config = ClientConfig {
-        hosts,
-        ..ClientConfig::default()
-    };
-    (engine_with(config), format!("udp://tracker.test:{port}"))
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod client_support;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -427,15 +427,7 @@ async fn what_ipv4_does_not_answer_goes_over_ipv6() {
         return;
     }
     let (v4, v6) = twins().await;
-    let hosts = HashMap::from([(
-        "tracker.test".to_owned(),
-        vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
-    )]);
-    let engine = engine_with(ClientConfig {
-        hosts,
-        ..ClientConfig::default()
-    });
-    let url = format!("udp://tracker.test:{}", v4.addr().port());
+    let (engine, url) = dual_stack(v4.addr().port());
     let mut request = announce(&url);
     request.timeout = Duration::from_secs(2);
     let asked = ask(&engine, &request, 3);
@@ -458,15 +450,8 @@ async fn over_both_families_each_is_two() {
         return;
     }
     let (v4, v6) = twins().await;
-    let hosts = HashMap::from([(
-        "tracker.test".to_owned(),
-        vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
-    )]);
-    let engine = engine_with(ClientConfig {
-        hosts,
-        ..ClientConfig::default()
-    });
-    let mut request = announce(&format!("udp://tracker.test:{}", v4.addr().port()));
+    let (engine, url) = dual_stack(v4.addr().port());
+    let mut request = announce(&url);
     request.families = Families::Both;
     let asked = ask(&engine, &request, 2);
     for (tracker, peer) in [(&v4, &[1; 6][..]), (&v6, &[2; 18])] {

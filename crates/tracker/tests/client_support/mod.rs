@@ -8,7 +8,8 @@
 )]
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -203,6 +204,19 @@ impl UdpTracker {
         udp::write_error(&mut out, id, message);
         self.send(&out, from).await;
     }
+}
+
+/// An engine for which `tracker.test` has an address of each family, and the URL of a tracker there.
+pub fn dual_stack(port: u16) -> (ClientEngine, String) {
+    let hosts = HashMap::from([(
+        "tracker.test".to_owned(),
+        vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
+    )]);
+    let config = ClientConfig {
+        hosts,
+        ..ClientConfig::default()
+    };
+    (engine_with(config), format!("udp://tracker.test:{port}"))
 }
 
 /// Two sockets on one port, one per family.
