@@ -1,6 +1,6 @@
 'use strict'
 
-// Announces over UDP on their way to the engine, as it reads them (`Announces` in src/client/request.rs): many in one
+// Announces over UDP on their way to the engine, as it reads them (`announces` in src/client/request.rs): many in one
 // piece, for they are made in their thousands, and a call of the addon costs more than its announce.
 
 /** Handed over at once. More cost no less, and the first should leave while the others are made. */

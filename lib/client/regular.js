@@ -36,8 +36,8 @@ class Line {
 /**
  * What announces regularly: `_announceRegularly` is called every so often. Keeps no process alive.
  *
- * Its properties have plain names: private ones are found in twice the time until the compiler has got to them, and
- * of ten thousand announces most are over by then.
+ * Its properties have plain names: private ones are slow to find until the compiler has got to them, and of ten
+ * thousand announces most are over by then.
  */
 class Regular {
   constructor () {

@@ -98,6 +98,14 @@ async fn announce_of(tracker: &UdpTracker) -> (u64, u32, u32, SocketAddr) {
     (sent.connection_id, sent.transaction_id, id, from)
 }
 
+/// Has the tracker give an id, 7, and another announce use it.
+async fn use_id(engine: &ClientEngine, tracker: &UdpTracker, request: &TrackerRequest) {
+    let first = submit(engine, request.clone());
+    tracker.connect(7).await;
+    tracker.answer(7, 1800, &[]).await;
+    first.announced().await;
+}
+
 /// A peer whose address is a torrent's number.
 fn peer(id: u32) -> [u8; 6] {
     let mut peer = [0x1a; 6];
@@ -292,10 +300,7 @@ async fn a_used_id_that_is_refused_is_replaced_once() {
     let tracker = UdpTracker::bind("127.0.0.1").await;
     let engine = engine();
     let request = announce(&tracker.url());
-    let first = submit(&engine, request.clone());
-    tracker.connect(7).await;
-    tracker.answer(7, 1800, &[]).await;
-    first.announced().await;
+    use_id(&engine, &tracker, &request).await;
     let asked = ask(&engine, &request, 6);
     for _ in 0..6 {
         tracker.refuse("Connection ID missmatch.").await;
@@ -367,10 +372,7 @@ async fn who_goes_on_alone_can_be_aborted() {
     let tracker = UdpTracker::bind("127.0.0.1").await;
     let engine = engine();
     let request = announce(&tracker.url());
-    let first = submit(&engine, request.clone());
-    tracker.connect(7).await;
-    tracker.answer(7, 1800, &[]).await;
-    first.announced().await;
+    use_id(&engine, &tracker, &request).await;
     let asked = ask(&engine, &request, 2);
     asked.handles[&0].abort_after(Duration::from_millis(500));
     tracker.refuse("no").await;

@@ -31,35 +31,15 @@ pub(super) fn announce_answer(
     else {
         return Err(unexpected(request));
     };
-    let head = Head {
-        interval,
-        leechers,
-        seeders,
-    };
-    Ok(announce_reply(request, &head, peers, family))
-}
-
-struct Head {
-    interval: u32,
-    leechers: u32,
-    seeders: u32,
-}
-
-fn announce_reply(
-    request: &TrackerRequest,
-    head: &Head,
-    peers: &[u8],
-    family: Family,
-) -> AnnounceReply {
     // A signed field in BEP 15: what would be over 2^31 is a negative number of seconds.
-    let interval = i64::from(head.interval.cast_signed());
+    let interval = i64::from(interval.cast_signed());
     let raw = RawIntervals {
         interval: Some(interval),
         min_interval: None,
     };
     let mut reply = AnnounceReply {
-        complete: Some(head.seeders.into()),
-        incomplete: Some(head.leechers.into()),
+        complete: Some(seeders.into()),
+        incomplete: Some(leechers.into()),
         ..AnnounceReply::default()
     };
     reply.set_intervals(raw, request.intervals, request.url.as_str());
@@ -78,7 +58,7 @@ fn announce_reply(
             }
         }
     }
-    reply
+    Ok(reply)
 }
 
 pub(super) fn error_of(fail: &Fail, what: &'static str, request: &TrackerRequest) -> ClientError {

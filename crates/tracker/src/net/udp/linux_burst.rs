@@ -34,7 +34,7 @@ const YES: u8 = 2;
 /// Sends bursts.
 pub(super) struct Sender {
     /// Whether the kernel cuts packets (`UDP_SEGMENT`, since Linux 4.18): on its way through the system a burst is one
-    /// then, in a quarter of the time. Not on devices that leave checksums to the system.
+    /// then. Not on devices that leave checksums to the system.
     cuts: AtomicU8,
 }
 
