@@ -158,5 +158,25 @@ test('the object given to a method is filled in, and not kept', async t => {
   client.start(opts)
   opts.left = 99
   assert.strictEqual(opts.numwant, 50)
+  assert.strictEqual('event' in opts, false)
   assert.strictEqual((await started)[1].left, 4)
 })
+
+for (const [name, use] of [
+  ['a replaced _defaultAnnounceOpts', (client, shared) => { client._defaultAnnounceOpts = () => shared }],
+  ['getAnnounceOpts', (client, shared) => { client._getAnnounceOpts = () => shared }]
+]) {
+  test(`what ${name} returns is not changed, frozen or not`, async t => {
+    const server = await startServer(t)
+    const shared = { numwant: 3, uploaded: 1, downloaded: 2, left: 4 }
+    for (const event of ['start', 'complete', 'update', 'stop']) {
+      const client = createClient(t, { announce: udpUrl(server) })
+      use(client, shared)
+      const announced = next(server, event)
+      client[event]()
+      assert.strictEqual((await announced)[1].uploaded, 1)
+      assert.deepStrictEqual(shared, { numwant: 3, uploaded: 1, downloaded: 2, left: 4 })
+      Object.freeze(shared)
+    }
+  })
+}

@@ -376,6 +376,29 @@ test('a port that a program has broken fails alone', async t => {
   assert.strictEqual(announcesOf(tracker).at(-1).port, 7000)
 })
 
+test('an id that a program has broken is zeros, or as far as it is good, and nobody else\'s', async t => {
+  const tracker = await startTracker(t)
+  const whole = 'ab'.repeat(20)
+  const ZEROS = '00'.repeat(20)
+  const IDS = [
+    [whole, whole], ['x', ZEROS], ['', ZEROS], [undefined, ZEROS], [42, ZEROS], [whole.slice(2), ZEROS],
+    [`${whole}cd`, whole], ['g'.repeat(40), ZEROS], [`${whole.slice(1)}g`, ZEROS]
+  ]
+  const pairs = IDS.flatMap(([infoHash, expected]) =>
+    IDS.map(([peerId, other]) => ({ infoHash, peerId, expected, other })))
+  const clients = createClients(t, 2 * pairs.length, () => ({ announce: tracker.url }))
+  // Each second one is whole, so that its ids are where the next one's will be.
+  for (const [i, { infoHash, peerId }] of pairs.entries()) Object.assign(clients[2 * i + 1], { infoHash, peerId })
+  for (const client of clients) client.start()
+  await each(clients, 'update')
+  const sent = new Map(announcesOf(tracker).map(announce => [announce.port, announce]))
+  for (const [i, { infoHash, peerId, expected, other }] of pairs.entries()) {
+    const announce = sent.get(1000 + 2 * i + 1)
+    assert.deepStrictEqual([announce.infoHash, announce.peerId], [expected, other], `${infoHash} and ${peerId}`)
+    assert.strictEqual(sent.get(1000 + 2 * i).infoHash, clients[2 * i].infoHash)
+  }
+})
+
 test('those by way of a proxy and those over both families are none the worse for the others', async t => {
   const tracker = await startTracker(t)
   const proxy = await SocksProxy.start(t)

@@ -42,7 +42,7 @@ let users = 0
 let rootsGiven = false
 let release = null
 
-/** A request under way. */
+/** A request under way, told from a tracker by `isEntry`: `instanceof` leaves compiled code. */
 class Entry {
   constructor (owner, ask, done) {
     this.owner = owner
@@ -53,6 +53,7 @@ class Entry {
     this.abortAt = undefined
   }
 }
+Entry.prototype.isEntry = true
 
 /**
  * Starts a request of a tracker, `owner`; `owner._onResult(id, isAnnounce, result, done)` is called once, with what
@@ -147,10 +148,15 @@ function send (id, entry, target) {
 }
 
 /** Where a request goes and how: nearly always the same as with the last one. */
-function targetOf (url, { _userAgent, _requestTimeout, _minInterval, _families }, proxy) {
+function targetOf (url, client, proxy) {
   const last = lastTarget
-  if (last !== null && last.url === url && last.userAgent === _userAgent && last.timeoutMs === _requestTimeout &&
-    last.minIntervalMs === _minInterval && last.families === _families && last.proxy === proxy) return last
+  if (last !== null && last.url === url && last.userAgent === client._userAgent &&
+    last.timeoutMs === client._requestTimeout && last.minIntervalMs === client._minInterval &&
+    last.families === client._families && last.proxy === proxy) return last
+  return findTarget(url, client, proxy)
+}
+
+function findTarget (url, { _userAgent, _requestTimeout, _minInterval, _families }, proxy) {
   const key = JSON.stringify([url, _userAgent, _requestTimeout, _minInterval, _families, proxy])
   let target = targets.get(key)
   if (target === undefined) {
@@ -176,7 +182,7 @@ exports.abort = function abort (id, graceMs) {
   const abort = aborts.get(id)
   if (abort !== undefined) return abort(graceMs)
   const entry = pending[id]
-  if (entry instanceof Entry) entry.abortAt ??= performance.now() + graceMs
+  if (entry?.isEntry === true) entry.abortAt ??= performance.now() + graceMs
   // It may be one of these.
   handOver()
   // None if nothing was ever sent.
@@ -213,8 +219,20 @@ function drain () {
     try {
       // Before 1 nothing but numbers, from 1 on its peers, below 0 a result of another kind.
       const other = rows[at + 4]
-      if (other < 0) finish(others[-1 - other])
-      else finishPlain(rows[at], rows[at + 1], rows[at + 2], rows[at + 3], other === 0 ? NOTHING : others[other - 1])
+      if (other < 0) {
+        finish(others[-1 - other])
+        continue
+      }
+      // An announce over UDP that went as it should.
+      const id = rows[at]
+      const entry = pending[id]
+      ended(id)
+      // NaN if the tracker has named none.
+      const intervalMs = rows[at + 1] >= 0 ? rows[at + 1] : undefined
+      const peers = other === 0 ? NOTHING : others[other - 1]
+      const answer = { complete: rows[at + 2], incomplete: rows[at + 3], peers }
+      if (entry.isEntry === true) entry.owner._onPlainResult(id, intervalMs, answer, entry.done)
+      else entry._onPlainResult(id, intervalMs, answer)
     } catch (err) {
       // A listener's. The other results still arrive.
       surface(err)
@@ -222,23 +240,12 @@ function drain () {
   }
 }
 
-/** Of an announce over UDP that went as it should. */
-function finishPlain (id, intervalMs, complete, incomplete, peers) {
-  const entry = pending[id]
-  ended(id)
-  const answer = { complete, incomplete, peers }
-  // NaN if the tracker has named none.
-  const interval = intervalMs >= 0 ? intervalMs : undefined
-  if (entry instanceof Entry) entry.owner._onPlainResult(id, interval, answer, entry.done)
-  else entry._onPlainResult(id, interval, answer)
-}
-
 function finish (result) {
   // Of an announce over HTTP that went as it should.
   const isPlain = Array.isArray(result)
   const id = isPlain ? result[0] : result.id
   const entry = pending[id]
-  if (!(entry instanceof Entry)) {
+  if (entry.isEntry !== true) {
     ended(id)
     return entry._onResult(id, true, fullResult(result))
   }
