@@ -127,7 +127,7 @@ const nobody = new AsyncResource('bittorrent-tracker')
 function fire (line) {
   // Whom the timer was set for is due by now, and whoever was due with it: a program may have put a clock of its own
   // in the place of the timers', and none in the place of ours.
-  const turn = Math.max(now(), line.awaited?._due ?? 0)
+  const turn = Math.max(now(), line.awaited?._due ?? -Infinity)
   while (line.count > 0) {
     const regular = first(line)
     if (regular._due > turn) return arm(line, Math.max(1, regular._due - Math.max(now(), turn)))
@@ -142,14 +142,22 @@ function fire (line) {
   }
 }
 
-/** The time in milliseconds, as of this turn of the program: Node's timers are set by no other. */
+/**
+ * The time in milliseconds, as of this turn of the program: Node's timers are set by no other. `performance` would have
+ * Node load a dozen modules in the midst of the first announces.
+ */
 function now () {
   if (time === 0) {
-    time = Math.trunc(performance.now())
+    const clock = process.hrtime()
+    // In one piece: a sum of truncated parts would be an object for each tracker, see `_due`.
+    time = Math.trunc((clock[0] - ORIGIN_S) * 1000 + clock[1] / 1e6)
     queueMicrotask(forgetTime)
   }
   return time
 }
+
+/** So that times are small numbers for the first weeks, however long the machine has been up; none is 0. */
+const ORIGIN_S = process.hrtime()[0] - 1
 
 let time = 0
 

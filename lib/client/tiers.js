@@ -82,7 +82,7 @@ class Tiers {
   #leaveTimerTo (tracker) {
     for (const other of this.#tiers.flat()) {
       if (other === tracker) continue
-      if (tracker._line === null && other._line !== null) tracker.setInterval()
+      if (!tracker._isRegular && other._isRegular) tracker.setInterval()
       other.setInterval(0)
     }
   }

@@ -19,6 +19,8 @@ class Tracker extends Regular {
     this.destroyed = false
     /** The number of the one request under way, of all but few trackers; 0 for none. */
     this._request = 0
+    /** Whether the default interval begins when a request is done that names none. */
+    this._awaitsInterval = false
   }
 
   /**
@@ -49,19 +51,42 @@ class Tracker extends Regular {
    * process alive.
    */
   setInterval (intervalMs) {
-    this._setRegular(this.destroyed ? 0 : intervalMs ?? this.DEFAULT_ANNOUNCE_INTERVAL)
+    // A tracker that is being asked nearly always names one: no timer is set for the moment until then. By itself a
+    // request ends long before the default is over.
+    this._awaitsInterval = intervalMs == null && this._request !== 0 && !this.destroyed &&
+      this.client._requestTimeout === undefined
+    if (!this._awaitsInterval) this._setRegular(this.destroyed ? 0 : intervalMs ?? this.DEFAULT_ANNOUNCE_INTERVAL)
+    else if (this._line !== null) this._setRegular(0)
+  }
+
+  get interval () {
+    this._beginInterval()
+    return super.interval
+  }
+
+  set interval (value) {
+    this._awaitsInterval = false
+    super.interval = value
   }
 
   /** Lets requests under way finish, for a second at most, and calls back. */
   destroy (cb) {
     if (this.destroyed) return cb(null)
     this.destroyed = true
+    this._awaitsInterval = false
     if (this._debug.enabled) this._debug('destroy %o', this.announceUrl)
     this._setRegular(0)
     if (this._request === 0) return cb(null)
     this._whenIdle = cb
     engine.abort(this._request, DESTROY_TIMEOUT)
     this._others?.forEach(id => engine.abort(id, DESTROY_TIMEOUT))
+  }
+
+  /** The default, if it waits: the answer has named none, or a program asks for the timer. */
+  _beginInterval () {
+    if (!this._awaitsInterval) return
+    this._awaitsInterval = false
+    this._setRegular(this.DEFAULT_ANNOUNCE_INTERVAL)
   }
 
   _began (id) {
@@ -89,6 +114,7 @@ class Tracker extends Regular {
     if (!this.destroyed) {
       if (this._debug.enabled) this._log({ announce: answer, intervalMs, warnings: [] })
       if (intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
+      else this._beginInterval()
       this._onAnnounce(answer)
       done?.()
     }
@@ -108,6 +134,7 @@ class Tracker extends Regular {
     if (this.destroyed) return
     const { intervalMs } = result
     if (isAnnounce && intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
+    else this._beginInterval()
     if (error === undefined) {
       if (isAnnounce) this._onAnnounce(result.announce)
       else this._onScrape(result.scrape)
@@ -122,10 +149,15 @@ class Tracker extends Regular {
   }
 
   _emitPeers (peers) {
-    for (const peer of peers) {
+    for (let i = 0; i < peers.length; i++) {
       if (this.destroyed) return
-      emitSafely(this.client, 'peer', peer)
+      emitSafely(this.client, 'peer', peers[i])
     }
+  }
+
+  /** Whether it has an interval, or will have. */
+  get _isRegular () {
+    return this._awaitsInterval || this._line !== null
   }
 
   _announceRegularly () {
