@@ -49,7 +49,7 @@ function parts ({ wrk, nginx: nginxFile, aquatic, original: module }) {
       // Its two threads hold each other up on one core, so long that it is only bound to it when it knows all peers.
       { ...aquaticHttp(aquatic), cores: 'all', isBoundLater: true },
       // The slowest to fill, and far from its goal.
-      original(module.server, OPTIONS, { pairs: 2 }),
+      original(module.server, OPTIONS, { pairs: 3 }),
       // With a core for each of them it is quicker, and by CPU time the better one to compare with.
       { ...aquaticHttp(aquatic), key: 'both cores', name: 'aquatic_http, on both cores', cores: 'all', pairs: 1 },
       // No goal is about these.
