@@ -163,15 +163,18 @@ test('the object given to a method is filled in, and not kept', async t => {
 })
 
 for (const [name, use] of [
-  ['a replaced _defaultAnnounceOpts', (client, shared) => { client._defaultAnnounceOpts = () => shared }],
-  ['getAnnounceOpts', (client, shared) => { client._getAnnounceOpts = () => shared }]
+  ['a replaced _defaultAnnounceOpts', (t, client, shared) => { client._defaultAnnounceOpts = () => shared }],
+  ['one that was replaced for all clients', (t, client, shared) => {
+    t.mock.method(Object.getPrototypeOf(client), '_defaultAnnounceOpts', () => shared)
+  }],
+  ['getAnnounceOpts', (t, client, shared) => { client._getAnnounceOpts = () => shared }]
 ]) {
   test(`what ${name} returns is not changed, frozen or not`, async t => {
     const server = await startServer(t)
     const shared = { numwant: 3, uploaded: 1, downloaded: 2, left: 4 }
     for (const event of ['start', 'complete', 'update', 'stop']) {
       const client = createClient(t, { announce: udpUrl(server) })
-      use(client, shared)
+      use(t, client, shared)
       const announced = next(server, event)
       client[event]()
       assert.strictEqual((await announced)[1].uploaded, 1)

@@ -466,6 +466,50 @@ for (const [name, end] of [
   })
 }
 
+test('a program\'s own setInterval in a tracker\'s place costs it no interval', async t => {
+  const { one, answer } = await beingAsked(t, 900)
+  one.setInterval = () => {}
+  await answer()
+  assert.strictEqual(one._line.ms, HALF_AN_HOUR)
+})
+
+for (const [name, result, ms] of [
+  ['_onPlainResult', [900_000, { complete: 0, incomplete: 1, peers: [] }], 900_000],
+  ['_onResult', [true, { error: new Error('no'), warnings: [] }], HALF_AN_HOUR]
+]) {
+  test(`${name}: what a program's log throws costs a tracker no interval`, t => {
+    const [one] = createClient(t, { announce: 'udp://127.0.0.1:1' })._trackers
+    one._request = 1
+    one.setInterval()
+    assert.deepStrictEqual([one._isRegular, one._line], [true, null])
+    one._debug = Object.assign(() => { throw new Error('mine') }, { enabled: true })
+    assert.throws(() => one[name](1, ...result), { message: 'mine' })
+    delete one._debug
+    assert.deepStrictEqual([one._request, one._line.ms], [0, ms])
+  })
+}
+
+test('a program\'s own default interval begins at once', async t => {
+  const tracker = await FakeUdpTracker.start(t, { announce: () => {} })
+  const client = createClient(t, { announce: tracker.url })
+  const [one] = client._trackers
+  one.DEFAULT_ANNOUNCE_INTERVAL = 60_000
+  client.start()
+  assert.strictEqual(one._line.ms, 60_000)
+})
+
+test('a clock that is put back puts nobody off by more than an interval', async t => {
+  const { clock, log, beat } = setUp(t)
+  const [a, b] = [beat('a'), beat('b')]
+  a._setRegular(300)
+  b._setRegular(300)
+  clock.hrtime.mock.mockImplementation(() => hrtime(clock.now - 1e9))
+  await clock.pass(100)
+  a._setRegular(0)
+  await clock.pass(600)
+  assert.deepStrictEqual(log, ['b 600'])
+})
+
 test('setInterval while a tracker is being asked begins at once if it says how long, or requests may take days', async t => {
   const { client, one } = await beingAsked(t, 0)
   client.setInterval(20_000)

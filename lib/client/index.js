@@ -170,7 +170,7 @@ class Client extends EventEmitter {
   // A copy with one more property is made, and read, in a slow way of V8's: only what is the program's is copied.
   _optsWithEvent (opts, event) {
     const filled = this._defaultAnnounceOpts(opts)
-    const isOurs = filled !== opts && this._defaultAnnounceOpts === Client.prototype._defaultAnnounceOpts
+    const isOurs = filled !== opts && this._defaultAnnounceOpts === defaultAnnounceOpts
     const own = isOurs ? filled : { ...filled }
     own.event = event
     return own
@@ -229,6 +229,9 @@ class Client extends EventEmitter {
     return null
   }
 }
+
+// As it is here: a program may put another in its place, for a client or for all.
+const defaultAnnounceOpts = Client.prototype._defaultAnnounceOpts
 
 // What nearly no client has of its own. A program may have ten thousand.
 Object.assign(Client.prototype, {

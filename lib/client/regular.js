@@ -130,7 +130,11 @@ function fire (line) {
   const turn = Math.max(now(), line.awaited?._due ?? -Infinity)
   while (line.count > 0) {
     const regular = first(line)
-    if (regular._due > turn) return arm(line, Math.max(1, regular._due - Math.max(now(), turn)))
+    if (regular._due > turn) {
+      // At most one interval away, should a program have put back the clock.
+      const ms = Math.max(1, regular._due - Math.max(now(), turn))
+      return arm(line, Math.min(ms, Math.ceil(line.ms)))
+    }
     leave(regular)
     enter(regular, line.ms, turn)
     try {

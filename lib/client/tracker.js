@@ -7,6 +7,9 @@ const Regular = require('./regular')
 /** A stop sent with the destroy has this long to arrive, in milliseconds. */
 const DESTROY_TIMEOUT = 1000
 
+/** In milliseconds: half an hour. */
+const DEFAULT_INTERVAL = 30 * 60 * 1000
+
 /**
  * What a client has to do with one tracker: requests, the timer, and what comes of them. Each kind has a
  * `_debug` of its own namespace.
@@ -52,9 +55,9 @@ class Tracker extends Regular {
    */
   setInterval (intervalMs) {
     // A tracker that is being asked nearly always names one: no timer is set for the moment until then. By itself a
-    // request ends long before the default is over.
+    // request ends long before the default is over; one that has to wait for its turn so long gets no other behind it.
     this._awaitsInterval = intervalMs == null && this._request !== 0 && !this.destroyed &&
-      this.client._requestTimeout === undefined
+      this.client._requestTimeout === undefined && this.DEFAULT_ANNOUNCE_INTERVAL === DEFAULT_INTERVAL
     if (!this._awaitsInterval) this._setRegular(this.destroyed ? 0 : intervalMs ?? this.DEFAULT_ANNOUNCE_INTERVAL)
     else if (this._line !== null) this._setRegular(0)
   }
@@ -86,7 +89,7 @@ class Tracker extends Regular {
   _beginInterval () {
     if (!this._awaitsInterval) return
     this._awaitsInterval = false
-    this._setRegular(this.DEFAULT_ANNOUNCE_INTERVAL)
+    this._setRegular(DEFAULT_INTERVAL)
   }
 
   _began (id) {
@@ -104,7 +107,11 @@ class Tracker extends Regular {
   /** By the engine, when a request is done. */
   _onResult (id, isAnnounce, result, done) {
     this._ended(id)
-    if (!this.destroyed) this._report(result, isAnnounce, done)
+    try {
+      if (!this.destroyed) this._report(result, isAnnounce, done)
+    } finally {
+      this._beginInterval()
+    }
     if (this._request === 0) this._whenIdle?.(null)
   }
 
@@ -112,9 +119,10 @@ class Tracker extends Regular {
   _onPlainResult (id, intervalMs, answer, done) {
     this._ended(id)
     if (!this.destroyed) {
-      if (this._debug.enabled) this._log({ announce: answer, intervalMs, warnings: [] })
+      // Before anything of the program's: without an interval it would announce no more.
       if (intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
-      else this._beginInterval()
+      this._beginInterval()
+      if (this._debug.enabled) this._log({ announce: answer, intervalMs, warnings: [] })
       this._onAnnounce(answer)
       done?.()
     }
@@ -134,7 +142,6 @@ class Tracker extends Regular {
     if (this.destroyed) return
     const { intervalMs } = result
     if (isAnnounce && intervalMs !== undefined && !this.client._fixedInterval) this.setInterval(intervalMs)
-    else this._beginInterval()
     if (error === undefined) {
       if (isAnnounce) this._onAnnounce(result.announce)
       else this._onScrape(result.scrape)
@@ -169,7 +176,7 @@ class Tracker extends Regular {
   }
 }
 
-Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = 30 * 60 * 1000
+Tracker.prototype.DEFAULT_ANNOUNCE_INTERVAL = DEFAULT_INTERVAL
 
 // What nearly no tracker ever has of its own.
 
