@@ -90,11 +90,24 @@ impl Kind {
 
 /// Whether a target is a path and a query of characters that any parser takes as they are.
 fn is_plain(target: &str) -> bool {
-    target.starts_with('/')
-        && target.bytes().all(|byte| {
-            // Not `"`, `#`, `<`, `>`, `` ` ``, `{`, `|`, `}`: hyper has rules of its own for each.
-            matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'_' | b'a'..=b'z' | b'~')
-        })
+    // To the end, whatever comes: the compiler then looks at many bytes at a time, and an announce's two hundred take
+    // a sixth of the time.
+    let other = |found, byte| found | !is_plain_byte(byte);
+    target.starts_with('/') && !target.bytes().fold(false, other)
+}
+
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch would have the loop look at one byte at a time"
+)]
+fn is_plain_byte(byte: u8) -> bool {
+    // Not `"`, `#`, `<`, `>`, `` ` ``, `{`, `|`, `}`: hyper has rules of its own for each.
+    (byte == b'!')
+        | (b'$'..=b';').contains(&byte)
+        | (byte == b'=')
+        | (b'?'..=b'_').contains(&byte)
+        | byte.is_ascii_lowercase()
+        | (byte == b'~')
 }
 
 /// The head of an answer, as hyper writes it.
@@ -193,6 +206,27 @@ mod tests {
         }
         let many = "a: b\r\n".repeat(MAX_HEADERS + 1);
         assert_eq!(parse(&format!("GET /a HTTP/1.1\r\n{many}\r\n")), None);
+    }
+
+    #[test]
+    fn targets_of_plain_characters() {
+        const PLAIN: &[u8] = b"!$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_\
+            abcdefghijklmnopqrstuvwxyz~";
+        for byte in 0..0x80_u8 {
+            // At each place of what may be looked at together, and of what is left over.
+            for place in 1..70 {
+                let mut target = vec![b'a'; 70];
+                target[0] = b'/';
+                target[place] = byte;
+                let target = String::from_utf8(target).unwrap();
+                assert_eq!(
+                    is_plain(&target),
+                    PLAIN.contains(&byte),
+                    "{byte:#x} at {place}"
+                );
+            }
+        }
+        assert!(!is_plain("announce") && !is_plain(""));
     }
 
     #[test]
